@@ -1,0 +1,2 @@
+//! The shell: its language and its small programs.
+#![no_std]

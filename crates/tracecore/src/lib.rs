@@ -1,0 +1,2 @@
+//! What a probe runs and what prints it.
+#![no_std]

@@ -1,0 +1,1 @@
+//! Cases that boot the kernel: text in, text out.

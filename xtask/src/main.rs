@@ -1,0 +1,2 @@
+//! Build, run, test, measure and check Trapline.
+fn main() {}
