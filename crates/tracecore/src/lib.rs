@@ -1,7 +1,10 @@
 //! What a probe runs and what prints it.
 #![no_std]
 
+extern crate alloc;
+
 #[cfg(test)]
 extern crate std;
 
 pub mod errno;
+pub mod symtab;
