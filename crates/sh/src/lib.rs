@@ -1,2 +1,42 @@
-//! The shell: its language and its small programs.
+//! The shell: its language and its small programs, over traits of files and tasks.
+//!
+//! Nothing here knows a kernel. What the shell wants from below is two traits: an open file ([`Io`])
+//! and the system ([`Sys`]: names of files, tasks, pipes, the clock). Today kernel threads stand behind
+//! them, later a user program's system calls, and in the tests a file system in memory and the host's
+//! threads. The way of a line:
+//!
+//! ```text
+//!   keys ── edit ──▶ line ── lexer, parser ──▶ code (flat, jumps) ── exec ──▶ exit status
+//!                      ▲            │                                 │
+//!                      └ Incomplete ┘                 expand: $x $(…) $((…)) * ? [ ]
+//!                                                                     │
+//!                                        ┌─────────────┬──────────────┴────────────┐
+//!                                     builtins      programs (a table)      Sys::exec (a file)
+//!                                   (cd, set, …)   fn(&mut Ctx, &[String])
+//! ```
+//!
+//! * [`lexer`] cuts text into words and operators; a word keeps its quotes and expansions as parts.
+//! * [`parser`] turns them into [`code`]: a flat list of operations with jumps, not a tree. Kernel stacks
+//!   are 16 KiB, and a walk over a tree nested by the user's input would be a recursion bounded by nothing
+//!   but that. Flat code is run by one loop whose own stack ([`exec`]) lies in the heap and has a limit.
+//! * [`expand`] makes fields of words; [`arith`] evaluates `$((…))`; [`glob`] matches names.
+//! * [`ctx`] is what a program sees: its three streams, its directory, its system, and buffered output.
+//! * [`programs`] is the table of those that ship here; a kernel adds tables of its own to it.
+//! * [`edit`] is the line editor of the console, a state machine from bytes to bytes.
+//! * [`limits`] names every bound.
+//!
+//! A task of a pipeline, a subshell, a background job and a command substitution are each one
+//! [`Sys::spawn`]ed task that holds a copy of the shell's state; pipes are bounded by whoever makes them.
+//! A script that never ends is stopped by Ctrl-C: the loop in [`exec`] and every read, write and sleep of
+//! a program look at [`Sys::interrupts`].
 #![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod limits;
+pub mod sys;
+
+pub use sys::{DirEntry, FileKind, Io, OpenFlags, Power, Stat, Sys, Task, Uname};
+pub use tracecore::errno::Errno;
