@@ -1,2 +1,95 @@
-//! Build, run, test, measure and check Trapline.
-fn main() {}
+//! `cargo xtask`: build, run, test, measure and check Trapline.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use xtask::machine::Machine;
+use xtask::run::{self, End, Folder, Streams};
+use xtask::{build, tools};
+
+/// The status when a tool is missing.
+const STATUS_MISSING_TOOL: u8 = 2;
+
+/// Build, run, test, measure and check Trapline
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build the kernel and print where its image lies
+    Build,
+    /// Build, boot and give the guest's console; with standard input not a terminal, run its lines
+    Qemu {
+        #[command(flatten)]
+        machine: Machine,
+        /// Run the lines of this file (`-`: standard input), then power off
+        #[arg(long, value_name = "FILE")]
+        script: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let missing = error.downcast_ref::<tools::MissingTool>().is_some();
+            ExitCode::from(if missing { STATUS_MISSING_TOOL } else { 1 })
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<u8> {
+    match verb {
+        Verb::Build => {
+            let built = build::kernel()?;
+            println!("{}", built.image.display());
+            Ok(0)
+        }
+        Verb::Qemu { machine, script } => qemu(&machine, script),
+    }
+}
+
+/// Boots, for a person or for a script.
+fn qemu(machine: &Machine, script: Option<PathBuf>) -> Result<u8> {
+    let folder = Folder::new()?;
+    let built = machine.kernel(&folder.path)?;
+    let lines = match script {
+        Some(path) if path.as_os_str() == "-" => read_stdin()?,
+        Some(path) => std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?,
+        None if run::on_terminal() => return report(run::interactive(&built, machine)?, machine),
+        // Nothing to run, as in `cargo xtask qemu < /dev/null`: show what there is.
+        None => {
+            Some(read_stdin()?).filter(|lines| !lines.trim_ascii().is_empty()).unwrap_or(b"tour\n".into())
+        }
+    };
+    let outcome = run::script(&built, machine, &lines, Streams::PassOn)?;
+    std::io::stdout().flush().context("could not write")?;
+    report(outcome.end, machine)
+}
+
+fn read_stdin() -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    std::io::stdin().read_to_end(&mut lines).context("could not read the script from standard input")?;
+    Ok(lines)
+}
+
+/// Says why a run ended, where the guest could not.
+fn report(end: End, machine: &Machine) -> Result<u8> {
+    match end {
+        End::Status(_) => {}
+        End::Timeout => {
+            let limit = machine.timeout.unwrap_or(run::SCRIPT_TIMEOUT);
+            eprintln!("xtask: the guest did not end within {} s", limit.as_secs_f64());
+        }
+        End::Flood | End::Killed => eprintln!("xtask: QEMU was ended by a signal"),
+    }
+    Ok(end.status())
+}

@@ -47,8 +47,9 @@ impl core::error::Error for EncodeError {}
 
 /// Writes the blob for `entries`, which may come in any order.
 ///
-/// Of entries at one address, the reader answers with the first: the longest, then one visible outside
-/// its object file, then the first by name. So `work_add` beats a local label at its start.
+/// Of entries at one address, the reader answers with the first: the one with the largest known size,
+/// then one visible outside its object file, then the first by name. So `work_add` beats a label at its
+/// start.
 pub fn encode(mut entries: Vec<Entry>) -> Result<Vec<u8>, EncodeError> {
     if entries.len() > SYMBOLS_MAX {
         return Err(EncodeError::TooMany(entries.len()));
@@ -62,11 +63,12 @@ pub fn encode(mut entries: Vec<Entry>) -> Result<Vec<u8>, EncodeError> {
             return Err(EncodeError::Duplicate(entry.name.clone()));
         }
     }
-    fill_sizes(&mut entries);
+    // Before sizes are filled in: a linker's mark must not win over the function that starts there.
     entries.sort_by(|a, b| {
         let key = |e: &Entry| (e.start, u64::MAX - e.size, e.kind.is_ascii_lowercase());
         key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
     });
+    fill_sizes(&mut entries);
     let base = entries.first().map_or(0, |e| e.start);
 
     let mut records = Vec::with_capacity(entries.len() * RECORD_LEN);

@@ -1,0 +1,35 @@
+//! Builds, runs, tests, measures and checks Trapline: what stands behind `cargo xtask`.
+//!
+//! It is a library as well as a program so that the harness in `tests-qemu` boots machines by the same
+//! code as `cargo xtask qemu`.
+//!
+//! ```text
+//!   tools ──▶ build ──▶ elf ──▶ flat Image + symbols ─┐
+//!                               cpio  ◀── initramfs ──┴▶ machine (QEMU's arguments) ──▶ run
+//! ```
+//!
+//! * [`tools`] finds what is needed, installs it where that needs no question, else names the command;
+//! * [`build`] compiles the kernel and turns the ELF file into a bootable [`image`] with [`symbols`];
+//! * [`initramfs`] packs the guest's root file system by [`cpio`];
+//! * [`machine`] turns options into QEMU's arguments, [`run`] starts QEMU and sees that it ends.
+//!
+//! How a script's output, its exit status and the console travel is told in [`run`].
+
+pub mod build;
+pub mod cpio;
+#[expect(unsafe_code, reason = "asks the host's kernel to end QEMU with us, between fork and exec")]
+mod die_with_parent;
+pub mod image;
+pub mod initramfs;
+pub mod machine;
+pub mod run;
+pub mod symbols;
+pub mod tools;
+
+use std::path::PathBuf;
+
+/// The folder of the workspace.
+pub fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}

@@ -1,0 +1,174 @@
+//! The machine that is booted: options in, QEMU's arguments out.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::build::{self, Built};
+use crate::initramfs::{GuestFile, SCRIPT};
+use crate::tools;
+
+/// Options of every command that boots.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Machine {
+    /// Number of CPUs
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub smp: u32,
+    /// Size of the memory, as QEMU writes it
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    pub mem: String,
+    /// CPU model, as QEMU names it
+    #[arg(long, value_name = "MODEL", default_value = "max")]
+    pub cpu: String,
+    /// Start at EL2, as on a machine that offers virtualisation
+    #[arg(long)]
+    pub el2: bool,
+    /// Version of the interrupt controller: 2 (at most 8 CPUs) or 3
+    #[arg(long, value_name = "VERSION", default_value = "3", value_parser = ["2", "3"])]
+    pub gic: String,
+    /// More words for the kernel's command line (repeatable)
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+    /// Count instructions instead of time: the same run every time
+    #[arg(long)]
+    pub icount: bool,
+    /// End the machine after so many seconds, with status 124 [default: 300 with a script, else never]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// The QEMU to run [default: qemu-system-aarch64, as found in the path]
+    #[arg(long, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+    /// Boot this linked kernel instead of building one
+    #[arg(long, value_name = "FILE")]
+    pub elf: Option<PathBuf>,
+    /// Put a host file into the guest's root file system (repeatable)
+    #[arg(long = "file", value_name = "HOST[=GUEST]")]
+    pub files: Vec<GuestFile>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            smp: 4,
+            mem: "512M".into(),
+            cpu: "max".into(),
+            el2: false,
+            gic: "3".into(),
+            append: Vec::new(),
+            icount: false,
+            timeout: None,
+            qemu: None,
+            elf: None,
+            files: Vec::new(),
+        }
+    }
+}
+
+/// Who reads and writes the guest's console, its first serial port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console<'a> {
+    /// The terminal we run on; Ctrl-A X leaves.
+    Terminal,
+    /// This socket, at which we listen.
+    Socket(&'a str),
+}
+
+impl Machine {
+    /// The kernel to boot: the one that was named, or a fresh build. `folder` takes what is made of it.
+    pub fn kernel(&self, folder: &Path) -> Result<Built> {
+        tools::qemu(self.qemu.as_deref())?;
+        match &self.elf {
+            Some(elf) => build::packed(elf, folder),
+            None => build::kernel(),
+        }
+    }
+
+    /// QEMU's arguments. The machine has no device but what `virt` always has: no network, no disk.
+    pub fn arguments(
+        &self,
+        image: &Path,
+        initrd: &Path,
+        console: Console<'_>,
+        scripted: bool,
+    ) -> Vec<String> {
+        let mut args: Vec<String> = Vec::new();
+        let mut add = |words: &[&str]| args.extend(words.iter().map(|w| (*w).to_owned()));
+        let el2 = if self.el2 { ",virtualization=on" } else { "" };
+        add(&["-M", &format!("virt,gic-version={}{el2}", self.gic)]);
+        add(&["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.mem]);
+        add(&["-nodefaults", "-no-user-config", "-display", "none"]);
+        // A guest that resets itself is a guest that ended.
+        add(&["-no-reboot"]);
+        add(&["-semihosting-config", "enable=on,target=native"]);
+        match console {
+            Console::Terminal => add(&["-serial", "mon:stdio"]),
+            Console::Socket(path) => {
+                add(&["-monitor", "none", "-chardev", &format!("socket,id=console,path={path},server=off")]);
+                add(&["-serial", "chardev:console"]);
+            }
+        }
+        if self.icount {
+            add(&["-icount", "shift=0,sleep=off"]);
+        }
+        add(&["-kernel", &image.to_string_lossy(), "-initrd", &initrd.to_string_lossy()]);
+        let command_line = self.command_line(scripted);
+        if !command_line.is_empty() {
+            add(&["-append", &command_line]);
+        }
+        args
+    }
+
+    /// The kernel's command line.
+    fn command_line(&self, scripted: bool) -> String {
+        let script = scripted.then(|| format!("trapline.script={SCRIPT}"));
+        let words: Vec<String> = script.into_iter().chain(self.append.iter().cloned()).collect();
+        words.join(" ")
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_become_arguments() {
+        let machine = Machine {
+            smp: 2,
+            el2: true,
+            icount: true,
+            append: vec!["loglevel=7".into(), "x y".into()],
+            ..Machine::default()
+        };
+        let args = machine.arguments(Path::new("/I"), Path::new("/R"), Console::Socket("s"), true).join(" ");
+        for part in [
+            "-M virt,gic-version=3,virtualization=on",
+            "-cpu max -smp 2 -m 512M",
+            "-icount shift=0,sleep=off",
+            "-chardev socket,id=console,path=s,server=off",
+            "-kernel /I -initrd /R",
+            "-append trapline.script=/.script loglevel=7 x y",
+        ] {
+            assert!(args.contains(part), "{part} in {args}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_machine_has_no_script() {
+        let args = Machine::default()
+            .arguments(Path::new("/I"), Path::new("/R"), Console::Terminal, false)
+            .join(" ");
+        assert!(args.contains("-serial mon:stdio") && !args.contains("-append") && !args.contains("icount"));
+    }
+
+    #[test]
+    fn seconds_are_numbers() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert!(seconds("-1").is_err() && seconds("soon").is_err() && seconds("1e99").is_err());
+    }
+}
