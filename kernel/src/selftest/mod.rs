@@ -37,6 +37,7 @@
 mod ktap;
 mod tests;
 
+use crate::workload;
 use core::fmt;
 
 /// One test of the kernel.
@@ -56,7 +57,8 @@ pub(crate) struct Group {
 }
 
 /// Every room that has tests. They are run in this order: what others stand on comes first.
-pub(crate) const GROUPS: &[Group] = &[Group { name: "selftest", tests: tests::TESTS }];
+pub(crate) const GROUPS: &[Group] =
+    &[Group { name: "selftest", tests: tests::TESTS }, Group { name: "workload", tests: workload::TESTS }];
 
 /// Why a test did not pass. What was wrong has been written as a diagnostic already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,188 @@
+//! Every workload gives the result it must, and has the form that probes rely on.
+
+use super::args::{List, Refusal, Text, number};
+use super::functions::{CHAIN_LINKS, work_tail, work_tail_end};
+use super::{INSN, SAMPLES, WORK, run};
+use crate::selftest::{Test, TestCtx, TestResult, check, check_eq, diag};
+use core::fmt::{self, Write};
+
+/// The tests of this room.
+pub(crate) const TESTS: &[Test] = &[
+    Test { name: "functions", run: functions },
+    Test { name: "instructions", run: instructions },
+    Test { name: "instruction_sizes", run: instruction_sizes },
+    Test { name: "tail_call", run: tail_call },
+    Test { name: "numbers", run: numbers },
+    Test { name: "limits", run: limits },
+    Test { name: "command", run: command },
+];
+
+fn functions(t: &mut TestCtx<'_>) -> TestResult {
+    for work in WORK {
+        let (words, result) = work.sample;
+        check_eq!(t, (work.call)(words), Ok(result), "{}", work.name);
+    }
+    let chain = super::find("chain").map(|found| match found {
+        super::Found::Work(work) => (work.call)(&["8"]),
+        super::Found::Insn(_) => Err(Refusal::TooLong),
+    });
+    check_eq!(t, chain, Some(Ok(CHAIN_LINKS * (CHAIN_LINKS + 1) / 2)));
+    Ok(())
+}
+
+/// All results of all functions are looked at before the test fails: a list says more than its first line.
+fn instructions(t: &mut TestCtx<'_>) -> TestResult {
+    let mut wrong = 0;
+    for insn in INSN {
+        for &(a, b) in SAMPLES {
+            let want = (insn.expect)(a, b);
+            match insn.call(a, b) {
+                Some(got) if got != want => {
+                    diag!(t, "{}({a:#x}, {b:#x}) is {got:#x}, not {want:#x}", insn.name);
+                    wrong += 1;
+                }
+                Some(_) => {}
+                None => {
+                    diag!(t, "{}: not on this CPU", insn.name);
+                    break;
+                }
+            }
+        }
+    }
+    check_eq!(t, wrong, 0);
+    Ok(())
+}
+
+fn instruction_sizes(t: &mut TestCtx<'_>) -> TestResult {
+    let mut previous_end = 0;
+    for insn in INSN {
+        let (addr, len) = (insn.addr(), insn.len_bytes());
+        check!(t, insn.name.starts_with("insn_"));
+        check_eq!(t, addr % 4, 0, "{}", insn.name);
+        check!(t, len >= 8 && len.is_multiple_of(4), "{}: {len} bytes", insn.name);
+        check!(t, addr >= previous_end, "{} lies within the one before", insn.name);
+        previous_end = addr + len;
+    }
+    Ok(())
+}
+
+/// A64 branches (Arm ARM C4.1.93): `b` and `bl` with their 26-bit offsets in words, and `ret`.
+const OP26: u32 = 0xfc00_0000;
+const B: u32 = 0x1400_0000;
+const BL: u32 = 0x9400_0000;
+const RET: u32 = 0xd65f_03c0;
+
+fn tail_call(t: &mut TestCtx<'_>) -> TestResult {
+    /// So far at most is the end of the function: it is a handful of instructions.
+    const WORDS_MAX: usize = 24;
+    let entry = work_tail as *const () as usize;
+    for addr in (entry..entry + 4 * WORDS_MAX).step_by(4) {
+        let word = text_word(addr);
+        check!(t, word != RET && word & OP26 != BL, "{word:#010x} at {addr:#x}");
+        if word & OP26 == B {
+            // The offset counts words: sign-extended from 26 bits, times four.
+            let target = addr.wrapping_add_signed((((word << 6) as i32) >> 4) as isize);
+            check_eq!(t, target, work_tail_end as *const () as usize);
+            return Ok(());
+        }
+    }
+    check!(t, false, "no branch in work_tail");
+    Ok(())
+}
+
+fn text_word(addr: usize) -> u32 {
+    // SAFETY: the address lies in work_tail or shortly behind it, where other functions lie.
+    unsafe { core::ptr::with_exposed_provenance::<u32>(addr).read_volatile() }
+}
+
+fn numbers(t: &mut TestCtx<'_>) -> TestResult {
+    for (word, value) in [
+        ("0", 0),
+        ("42", 42),
+        ("0x2A", 42),
+        ("0XfF", 255),
+        ("-1", u64::MAX),
+        ("-0x8000000000000000", 1 << 63),
+        ("18446744073709551615", u64::MAX),
+    ] {
+        check_eq!(t, number(word), Ok(value), "{}", word);
+    }
+    for word in
+        ["", "-", "0x", "x", "4x", "+4", "0x+4", "--4", "18446744073709551616", "-9223372036854775809"]
+    {
+        check_eq!(t, number(word), Err(Refusal::NotANumber(word)), "{}", word);
+    }
+    Ok(())
+}
+
+fn limits(t: &mut TestCtx<'_>) -> TestResult {
+    let many = ["1"; super::args::LIST_MAX + 1];
+    check!(t, List::parse(&many).is_err());
+    check_eq!(t, List::parse(&many[1..]).map(|list| list.values().len()), Ok(super::args::LIST_MAX));
+    let long = [b'x'; super::args::TEXT_BYTES_MAX + 1];
+    let long = str::from_utf8(&long).unwrap_or_default();
+    check!(t, Text::parse(long).is_err());
+    check_eq!(t, Text::parse(&long[1..]).map(|text| text.as_c_str().count_bytes()), Ok(255));
+    check!(t, Text::parse("a\0b").is_err());
+    Ok(())
+}
+
+/// Keeps the first bytes of what is written, which is all that a test looks at.
+struct Start {
+    bytes: [u8; 48],
+    used: usize,
+}
+
+impl Start {
+    const fn new() -> Self {
+        Self { bytes: [0; 48], used: 0 }
+    }
+
+    fn text(&self) -> &str {
+        str::from_utf8(self.bytes.get(..self.used).unwrap_or_default()).unwrap_or("not UTF-8")
+    }
+}
+
+impl Write for Start {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        for byte in s.bytes() {
+            if let Some(place) = self.bytes.get_mut(self.used) {
+                *place = byte;
+                self.used += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn command(t: &mut TestCtx<'_>) -> TestResult {
+    for (line, status, printed, said) in [
+        (&["fib", "10"][..], 0, "55\n", ""),
+        (&["work_fib", "10"], 0, "55\n", ""),
+        (&["-n", "100", "add", "2", "40"], 0, "42\n", ""),
+        (&["add", "2", "40", "-n", "3"], 0, "42\n", ""),
+        (&["sum"], 0, "0\n", ""),
+        (&["strlen", "--", "-n"], 0, "2\n", ""),
+        (&["insn_ret", "40", "2"], 0, "42\n", ""),
+        (&["insn_ret"], 0, "0\n", ""),
+        (&["add", "2"], 2, "", "work: add: takes A B\n"),
+        (&["add", "2", "x"], 2, "", "work: add: x: not a number"),
+        (&["leaf", "1"], 2, "", "work: leaf: takes no arguments\n"),
+        (&["fib", "41"], 2, "", "work: fib: at most 40\n"),
+        (&["nothing"], 2, "", "work: nothing: no such workload\n"),
+        (&["add", "1", "2", "-n"], 2, "", "usage: work"),
+        (&["add", "1", "2", "-n", "0"], 2, "", "usage: work"),
+        (&[], 2, "", "usage: work"),
+    ] {
+        let (mut out, mut err) = (Start::new(), Start::new());
+        check_eq!(t, run(line, &mut out, &mut err), status, "{:?}", line);
+        check_eq!(t, out.text(), printed, "{:?}", line);
+        check!(
+            t,
+            err.text().starts_with(said) && err.used.min(1) == said.len().min(1),
+            "{line:?}: {}",
+            err.text()
+        );
+    }
+    Ok(())
+}
