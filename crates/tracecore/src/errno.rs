@@ -198,10 +198,11 @@ impl Errno {
 
     /// Splits what a system call returned: `-4095..=-1` is an error, all else a value.
     pub const fn from_syscall(result: isize) -> Result<usize, Self> {
-        if result < 0 && result >= -(MAX_ERRNO as isize) {
-            if let Some(errno) = Self::from_code(-result as i32) {
-                return Err(errno);
-            }
+        if result < 0
+            && result >= -(MAX_ERRNO as isize)
+            && let Some(errno) = Self::from_code(-result as i32)
+        {
+            return Err(errno);
         }
         Ok(result as usize)
     }

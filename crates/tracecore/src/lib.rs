@@ -7,4 +7,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod errno;
+pub mod probe;
 pub mod symtab;

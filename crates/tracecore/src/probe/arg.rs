@@ -1,0 +1,370 @@
+//! Fetch arguments: `[NAME=]FETCH[:TYPE]`.
+//!
+//! ```text
+//! FETCH:  %REG            a register                 $argN     the N-th argument, at a function's entry
+//!         $stack          the stack pointer          $stackN   the N-th word above it
+//!         $retval         the result, at the end     $comm     the name of the current task
+//!         @ADDR @SYM±N    the memory there           \N  \"s"  a constant
+//!         ±[u]N(FETCH)    the memory at FETCH ± N; with u it is user memory
+//! ```
+//!
+//! A chain of dereferences is kept flat: [`Expr`] has the innermost source and the offsets from the inside out,
+//! so `+8(-0(%x0))` is `x0`, then `[-0]`, then `[+8]`.
+//!
+//! The columns of errors are those of Linux to the byte, also where they surprise: the `u` of a user dereference
+//! is not counted for what stands inside its brackets, and an error in the type of a dereference is shown to the
+//! right of the type by the width of the outermost offset.
+
+use super::error::{ErrorKind, ProbeError};
+use super::name::is_identifier;
+use super::types::{self, Bits, MAX_ARRAY_LEN, Type};
+use super::{MAX_ARG_NAME_LEN, MAX_ARG_TEXT_LEN, number};
+use a64::Reg;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The largest `N` of `$stackN` and `$argN`: the words of a kernel stack.
+pub const MAX_STACK_WORD: u64 = 2048;
+
+/// The steps of one argument: source, dereferences, store, bit field, array. Linux's table has sixteen places,
+/// the last of which ends it; deeper nesting is refused there and here alike.
+const LAST_STEP: usize = 15;
+
+/// Names that the record's own fields have.
+const RESERVED_NAMES: [&str; 8] = [
+    "common_type",
+    "common_flags",
+    "common_preempt_count",
+    "common_pid",
+    "common_tgid",
+    "__probe_ip",
+    "__probe_ret_ip",
+    "__probe_func",
+];
+
+/// Where a value starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A register.
+    Register(Reg),
+    /// The argument of this number, from 0.
+    Argument(u16),
+    /// The word of this number above the stack pointer.
+    StackWord(u16),
+    /// The stack pointer.
+    StackPointer,
+    /// The result of the function.
+    ReturnValue,
+    /// The name of the current task.
+    Comm,
+    /// A constant, or the address after `@`.
+    Immediate(u64),
+    /// A constant text.
+    Text(String),
+    /// The address of `SYMBOL[±OFFSET]`, before it is looked up.
+    SymbolAddress(String),
+}
+
+/// One step through memory: what lies at the value so far plus `offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dereference {
+    /// Added to the value so far.
+    pub offset: i64,
+    /// The address must be one of user memory.
+    pub user: bool,
+}
+
+/// A source and the dereferences on it, innermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expr {
+    /// The innermost value.
+    pub source: Source,
+    /// Then memory, step by step.
+    pub derefs: Vec<Dereference>,
+}
+
+/// One fetch argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arg {
+    /// The field's name, given or `argN`.
+    pub name: String,
+    /// The text after `NAME=`, as typed.
+    pub text: String,
+    /// What is fetched.
+    pub expr: Expr,
+    /// As what it is stored; for a bit field, its container.
+    pub ty: Type,
+    /// The bits, if only some of the container are meant.
+    pub bits: Option<Bits>,
+    /// Elements of the array; `None` for a single value.
+    pub count: Option<u32>,
+}
+
+/// What the arguments may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Scope {
+    pub(super) is_return: bool,
+    pub(super) at_entry: bool,
+}
+
+/// Reads the argument in `word`, which stands at `column`; `before` are those to its left.
+pub(super) fn parse(word: &str, column: usize, before: &[Arg], scope: Scope) -> Result<Arg, ProbeError> {
+    let here = |kind| Err(ProbeError::at(kind, column));
+    if word == "$arg*" {
+        // All arguments under their own names: that takes type information of the function.
+        return here(if scope.at_entry { ErrorKind::NoTypeInformation } else { ErrorKind::NotAtEntry });
+    }
+    let (name, body) = match word.split_once('=') {
+        Some((name, _)) if name.len() > MAX_ARG_NAME_LEN => return here(ErrorKind::ArgNameTooLong),
+        Some(("", _)) => return here(ErrorKind::NoArgName),
+        Some((name, body)) => (name.to_string(), body),
+        None => (format!("arg{}", before.len() + 1), word),
+    };
+    if !is_identifier(&name) {
+        return here(ErrorKind::BadArgName);
+    }
+    if RESERVED_NAMES.contains(&name.as_str()) || before.iter().any(|arg| arg.name == name) {
+        return here(ErrorKind::UsedArgName);
+    }
+    parse_body(name, body, column + (word.len() - body.len()), scope)
+}
+
+/// The type after the colon, with where its name starts in the body.
+struct TypeText<'t> {
+    name: Option<&'t str>,
+    at: usize,
+    count: Option<u32>,
+}
+
+fn parse_body(name: String, body: &str, start: usize, scope: Scope) -> Result<Arg, ProbeError> {
+    if body.len() > MAX_ARG_TEXT_LEN {
+        return Err(ProbeError::at(ErrorKind::ArgTooLong, start));
+    }
+    if body.is_empty() {
+        return Err(ProbeError::at(ErrorKind::NoArgBody, start));
+    }
+    let fetch = body.split(':').next().unwrap_or(body);
+    let text = type_text(body, fetch.len(), start)?;
+    let ty = if matches!(fetch, "$comm" | "$COMM") || fetch.starts_with("\\\"") {
+        if text.count.is_some() || text.name.is_some_and(|name| name != "string") {
+            return Err(ProbeError::at(ErrorKind::NeedStringType, start + text.at));
+        }
+        Type::String { user: false }
+    } else {
+        match text.name {
+            None if fetch == "$retval" => Type::DEFAULT_RETVAL,
+            None => Type::DEFAULT,
+            Some(name) => Type::from_name(name).ok_or(ProbeError::at(ErrorKind::BadType, start + text.at))?,
+        }
+    };
+    let mut column = start;
+    let (expr, step) = expression(fetch, &mut column, scope)?;
+    let bits = check_store(&expr, step, ty, &text, column)?;
+    Ok(Arg { name, text: body.to_string(), expr, ty, bits, count: text.count })
+}
+
+/// Reads `:TYPE[N]` behind the `fetch_len` bytes of the expression.
+fn type_text(body: &str, fetch_len: usize, start: usize) -> Result<TypeText<'_>, ProbeError> {
+    if fetch_len == body.len() {
+        return Ok(TypeText { name: None, at: 0, count: None });
+    }
+    let at = fetch_len + 1;
+    let ty = &body[at..];
+    let Some((name, array)) = ty.split_once('[') else {
+        return Ok(TypeText { name: Some(ty), at, count: None });
+    };
+    let array_at = start + at + name.len() + 1;
+    let Some((size, suffix)) = array.split_once(']') else {
+        return Err(ProbeError::at(ErrorKind::ArrayNotClosed, array_at + array.len()));
+    };
+    if !suffix.is_empty() {
+        return Err(ProbeError::at(ErrorKind::BadArraySuffix, array_at + size.len() + 1));
+    }
+    let count = number::unsigned(size)
+        .and_then(|count| u32::try_from(count).ok())
+        .filter(|count| *count != 0)
+        .ok_or(ProbeError::at(ErrorKind::BadArraySize, array_at))?;
+    if count > MAX_ARRAY_LEN {
+        return Err(ProbeError::at(ErrorKind::ArrayTooBig, array_at));
+    }
+    Ok(TypeText { name: Some(name), at, count: Some(count) })
+}
+
+/// Can a value of this expression be stored as this type? Returns the bits of a bit field.
+fn check_store(
+    expr: &Expr,
+    mut step: usize,
+    ty: Type,
+    text: &TypeText<'_>,
+    column: usize,
+) -> Result<Option<Bits>, ProbeError> {
+    let at_type = |kind| ProbeError::at(kind, column + text.at);
+    let too_deep = ProbeError::at(ErrorKind::TooManyDereferences, column);
+    let last = expr.derefs.last();
+    let stored_in_place = match ty {
+        Type::String { .. } => {
+            let constant = matches!(expr.source, Source::Immediate(_) | Source::Comm | Source::Text(_));
+            if last.is_none() && (!constant || text.count.is_some()) {
+                return Err(at_type(ErrorKind::BadString));
+            }
+            last.is_some() && text.count.is_none()
+        }
+        Type::SymbolString => {
+            let value = matches!(
+                expr.source,
+                Source::Register(_) | Source::Argument(_) | Source::StackWord(_) | Source::ReturnValue
+            );
+            if !last.map_or(value, |deref| !deref.user) {
+                return Err(at_type(ErrorKind::BadSymbolString));
+            }
+            false
+        }
+        _ => last.is_some(),
+    };
+    if !stored_in_place {
+        step += 1;
+        if step >= LAST_STEP {
+            return Err(too_deep);
+        }
+    }
+    let bits = match text.name {
+        Some(name) => types::bits(name, ty).map_err(|()| at_type(ErrorKind::BadBitfield))?,
+        None => None,
+    };
+    if bits.is_some() {
+        step += 1;
+        if step >= LAST_STEP {
+            return Err(at_type(ErrorKind::BadBitfield));
+        }
+    }
+    if text.count.is_some() {
+        if last.is_none() || ty == Type::SymbolString {
+            return Err(at_type(ErrorKind::BadString));
+        }
+        if step + 1 >= LAST_STEP {
+            return Err(too_deep);
+        }
+    }
+    Ok(bits)
+}
+
+/// Reads FETCH. `column` follows the outermost dereference, as Linux's does; the second result is the place in
+/// the table of steps that the last one took.
+fn expression(text: &str, column: &mut usize, scope: Scope) -> Result<(Expr, usize), ProbeError> {
+    let here = |kind| Err(ProbeError::at(kind, *column));
+    let source = |source| Ok((Expr { source, derefs: Vec::new() }, 0));
+    let mut rest = text.chars();
+    match rest.next() {
+        Some('$') => source(variable(rest.as_str(), *column, scope)?),
+        Some('%') => match Reg::parse(rest.as_str()) {
+            Some(reg) => source(Source::Register(reg)),
+            None => here(ErrorKind::BadRegister),
+        },
+        Some('@') => memory(rest.as_str(), *column),
+        Some(sign @ ('+' | '-')) => dereference(sign == '-', rest.as_str(), column, scope),
+        Some('\\') => source(constant(rest.as_str(), *column)?),
+        Some(c) if c.is_ascii_alphabetic() || c == '_' => here(ErrorKind::NoSuchVariable),
+        _ => here(ErrorKind::BadFetchArg),
+    }
+}
+
+fn variable(name: &str, column: usize, scope: Scope) -> Result<Source, ProbeError> {
+    let here = |kind| ProbeError::at(kind, column);
+    if name == "retval" {
+        return if scope.is_return { Ok(Source::ReturnValue) } else { Err(here(ErrorKind::RetvalOnProbe)) };
+    }
+    if matches!(name, "comm" | "COMM") {
+        return Ok(Source::Comm);
+    }
+    if name == "stack" {
+        return Ok(Source::StackPointer);
+    }
+    if let Some(word) = name.strip_prefix("stack") {
+        return match number::decimal(word) {
+            Some(word) if word <= MAX_STACK_WORD => Ok(Source::StackWord(word as u16)),
+            Some(_) => Err(here(ErrorKind::BadStackNumber)),
+            None => Err(here(ErrorKind::BadVariable)),
+        };
+    }
+    if let Some(arg) = name.strip_prefix("arg") {
+        if !scope.at_entry {
+            return Err(here(ErrorKind::NotAtEntry));
+        }
+        return match number::decimal(arg) {
+            Some(arg @ 1..=MAX_STACK_WORD) => Ok(Source::Argument(arg as u16 - 1)),
+            Some(_) => Err(here(ErrorKind::BadArgNumber)),
+            None => Err(here(ErrorKind::BadVariable)),
+        };
+    }
+    Err(here(ErrorKind::BadVariable))
+}
+
+/// `@ADDR` and `@SYM`: the memory at a fixed place.
+fn memory(text: &str, column: usize) -> Result<(Expr, usize), ProbeError> {
+    let here = |kind| ProbeError::at(kind, column);
+    let (source, step) = match text.bytes().next() {
+        Some(b'0'..=b'9') => {
+            let address = number::unsigned(text).ok_or(here(ErrorKind::BadMemoryAddress))?;
+            (Source::Immediate(address), 1)
+        }
+        Some(b'+') => return Err(here(ErrorKind::FileOffsetOnKprobe)),
+        // The name takes a step of its own, beside the address that it becomes.
+        _ => (Source::SymbolAddress(text.to_string()), 2),
+    };
+    Ok((Expr { source, derefs: [Dereference { offset: 0, user: false }].into() }, step))
+}
+
+/// `±[u]N(FETCH)`, from behind the sign.
+fn dereference(
+    negative: bool,
+    text: &str,
+    column: &mut usize,
+    scope: Scope,
+) -> Result<(Expr, usize), ProbeError> {
+    let (user, text) = match text.strip_prefix('u') {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let Some((offset, inner)) = text.split_once('(') else {
+        return Err(ProbeError::at(ErrorKind::DereferenceNeedsBrace, *column));
+    };
+    let value = if negative { number::signed(&format!("-{offset}")) } else { number::signed(offset) };
+    let Some(value) = value else {
+        return Err(ProbeError::at(ErrorKind::BadDereferenceOffset, *column));
+    };
+    // Linux's width of `±N(`: neither the `u` nor the second sign of `+-N` counts.
+    let second_sign = !negative && offset.starts_with('-');
+    let inside = *column + offset.len() + if second_sign { 1 } else { 2 };
+    *column = inside;
+    let Some((inner, _)) = inner.rsplit_once(')') else {
+        return Err(ProbeError::at(ErrorKind::DereferenceNotClosed, inside + inner.len()));
+    };
+    let (mut expr, step) = expression(inner, column, scope)?;
+    *column = inside;
+    if expr.derefs.is_empty() && matches!(expr.source, Source::Comm | Source::Text(_)) {
+        return Err(ProbeError::at(ErrorKind::CommDereferenced, inside));
+    }
+    if step + 1 >= LAST_STEP {
+        return Err(ProbeError::at(ErrorKind::TooManyDereferences, inside));
+    }
+    expr.derefs.push(Dereference { offset: value, user });
+    Ok((expr, step + 1))
+}
+
+/// `\N` and `\"text"`, from behind the backslash.
+fn constant(text: &str, column: usize) -> Result<Source, ProbeError> {
+    if let Some(string) = text.strip_prefix('"') {
+        return match string.strip_suffix('"') {
+            Some(string) => Ok(Source::Text(string.to_string())),
+            None => Err(ProbeError::at(ErrorKind::StringNotClosed, column + 2 + string.len())),
+        };
+    }
+    let value = match text.bytes().next() {
+        Some(b'0'..=b'9') => number::unsigned(text),
+        Some(b'-') => number::signed(text).map(|value| value as u64),
+        Some(b'+') => number::signed(&text[1..]).map(|value| value as u64),
+        _ => None,
+    };
+    value.map(Source::Immediate).ok_or(ProbeError::at(ErrorKind::BadImmediate, column + 1))
+}

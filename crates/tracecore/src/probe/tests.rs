@@ -1,0 +1,346 @@
+//! The grammar against what Linux said, and against noise.
+
+use super::*;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+/// What Linux said of each line; see its first line.
+const GOLDEN: &str = include_str!("golden.tsv");
+
+const GETPPID: u64 = 0xffff_8000_8010_fb88;
+const FTRACE_SITE: u64 = GETPPID + 4;
+
+/// A symbol table as the golden lines expect it, with some of our own names.
+struct Table;
+
+impl Resolver for Table {
+    fn lookup(&self, name: &str) -> Result<Symbol, LookupError> {
+        let (address, size, entry_bytes) = match name {
+            "__arm64_sys_getppid" => (GETPPID, 0x80, 0),
+            "el1h_64_sync" => (0xffff_8000_8001_1000, 0x100, 0),
+            "ftrace_caller" => (0xffff_8000_8002_0000, 0x100, 0),
+            "jiffies_64" => (0xffff_8000_8200_0000, 8, 0),
+            "work_add" => (0xffff_8000_8000_1000, 16, 8),
+            "task::schedule" => (0xffff_8000_8000_2000, 64, 8),
+            "<fn(u8)->u8 as a::B+Send>::run::{closure#0}" => (0xffff_8000_8000_3000, 64, 8),
+            "<fn(u8)->u8as_a::B+Send>::run::{closure#0}" => (0xffff_8000_8000_3000, 64, 8),
+            "twice" => return Err(LookupError::Ambiguous),
+            _ => return Err(LookupError::Missing),
+        };
+        Ok(Symbol { address, size, entry_bytes })
+    }
+
+    fn is_function_entry(&self, address: u64) -> bool {
+        address == GETPPID
+    }
+}
+
+/// Parses the line and then refuses what a kernel would refuse of the golden lines: vectors, the tracer, data,
+/// words that are not aligned.
+fn define(line: &str) -> Result<Command, ProbeError> {
+    let command = parse_line(line, &Table)?;
+    if let Command::Define(probe) = &command
+        && let Some(address) = probe.place.address()
+    {
+        let refused = matches!(probe.place.symbol(), Some("el1h_64_sync" | "ftrace_caller" | "jiffies_64"));
+        if refused || address % 4 != 0 || address == FTRACE_SITE || address == 0 {
+            return Err(place_error(line, ErrorKind::RegistrationFailed));
+        }
+    }
+    Ok(command)
+}
+
+fn probe(line: &str) -> Definition {
+    match parse_line(line, &Table) {
+        Ok(Command::Define(probe)) => probe,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refusal(line: &str) -> (ErrorKind, usize, i32) {
+    let error = parse_line(line, &Table).expect_err(line);
+    let blame = error.log.expect(line);
+    (blame.kind, blame.column, error.errno.code())
+}
+
+#[test]
+fn every_line_is_judged_as_linux_does() {
+    let mut wrong = Vec::new();
+    for row in GOLDEN.lines().filter(|row| !row.starts_with("# ")) {
+        let mut fields = row.split('\t').map(String::from);
+        let mut next = || fields.next().unwrap_or_default();
+        let (line, errno, text, column, listed) = (next(), next(), next(), next(), next());
+        let got = match define(&line) {
+            Ok(Command::Define(probe)) => {
+                // Linux fills in its default of ten where no MAXACTIVE was given.
+                let shown = format!("{probe}");
+                let shown = shown.strip_prefix("r:").map_or(shown.clone(), |rest| format!("r10:{rest}"));
+                (String::new(), String::new(), String::new(), shown)
+            }
+            Ok(other) => (String::new(), String::new(), String::new(), format!("{other:?}")),
+            Err(error) => {
+                let number = if errno.is_empty() { String::new() } else { format!("{}", error.errno.code()) };
+                let log = error.log.map(|blame| (blame.kind.text(), blame.column));
+                let (text, column) = log.map_or_else(Default::default, |(t, c)| (t.into(), format!("{c}")));
+                (number, text, column, String::new())
+            }
+        };
+        // Removing what is not there is refused by the list of probes, not by the grammar.
+        if line == "-:nosuch" {
+            continue;
+        }
+        let want = (errno, text, column, listed);
+        if got != want {
+            wrong.push(format!("{line}\n   is   {got:?}\n   want {want:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn too_many_arguments() {
+    let mut line = String::from("p:foo work_add");
+    for n in 0..MAX_ARGS {
+        line += &format!(" a{n}=%x0");
+    }
+    assert_eq!(probe(&line).args.len(), MAX_ARGS);
+    line += " last=%x0";
+    assert_eq!(refusal(&line), (ErrorKind::TooManyArgs, 15, 7));
+}
+
+#[test]
+fn rust_paths_are_symbols() {
+    let path = "<fn(u8)->u8as_a::B+Send>::run::{closure#0}";
+    let address = 0xffff_8000_8000_3000;
+    let at = |line: &str| probe(line).place;
+    assert_eq!(at(&format!("p {path}")), Place::Symbol { name: path.into(), offset: 0, address });
+    assert_eq!(
+        at(&format!("p {path}+0x10")),
+        Place::Symbol { name: path.into(), offset: 16, address: address + 16 }
+    );
+    assert_eq!(probe("p task::schedule+8").event, "p_task__schedule_8");
+    assert_eq!(format!("{}", probe("p task::schedule+8")), "p:kprobes/p_task__schedule_8 task::schedule+8");
+    assert_eq!(refusal(&format!("p {path}+64")), (ErrorKind::BadProbeAddress, 2, 2));
+    assert_eq!(refusal("p task::nosuch"), (ErrorKind::BadProbeAddress, 2, 22));
+    assert_eq!(refusal("p twice"), (ErrorKind::SymbolNotUnique, 2, Errno::EADDRNOTAVAIL.code()));
+}
+
+#[test]
+fn comments_start_a_word() {
+    assert_eq!(parse_line("", &Table), Ok(Command::Nothing));
+    assert_eq!(parse_line("  \t ", &Table), Ok(Command::Nothing));
+    assert_eq!(parse_line("  # p:foo work_add", &Table), Ok(Command::Nothing));
+    assert_eq!(probe("p:foo work_add # a=%x0").args, []);
+    assert_eq!(refusal("p:foo work_add#c").0, ErrorKind::BadProbeAddress);
+}
+
+#[test]
+fn arguments_at_the_entry_padding_are_arguments() {
+    let arg = |line: &str| probe(line).args[0].expr.source.clone();
+    assert_eq!(arg("p work_add a=$arg1"), Source::Argument(0));
+    assert_eq!(arg("p work_add+8 a=$arg2"), Source::Argument(1));
+    assert_eq!(refusal("p work_add+12 a=$arg1").0, ErrorKind::NotAtEntry);
+    assert_eq!(refusal("p work_add $arg*"), (ErrorKind::NoTypeInformation, 11, 95));
+    assert_eq!(refusal("p work_add+12 $arg*"), (ErrorKind::NotAtEntry, 14, 22));
+    assert_eq!(probe("p work_add $arg1 %x1").args[1].name, "arg2");
+}
+
+#[test]
+fn a_chain_of_dereferences_is_flat() {
+    let expr = &probe("p work_add a=+8(-u16(@jiffies_64+8)):u32").args[0].expr;
+    assert_eq!(expr.source, Source::Immediate(0xffff_8000_8200_0008));
+    let steps: Vec<_> = expr.derefs.iter().map(|deref| (deref.offset, deref.user)).collect();
+    assert_eq!(steps, [(0, false), (-16, true), (8, false)]);
+}
+
+#[test]
+fn bit_fields_that_wrap_are_refused() {
+    let line = "p work_add a=%x0:b18446744073709551615@1/32";
+    assert_eq!(refusal(line), (ErrorKind::BadBitfield, 17, 22));
+}
+
+#[test]
+fn probes_join_an_event_if_their_records_look_alike() {
+    let place = "__arm64_sys_getppid";
+    let first = probe(&format!("p:kp {place} a=%x0"));
+    let verdict = |line: String| {
+        let new = probe(&line);
+        join(&new, &[&first], &line).map_err(|error| {
+            let blame = error.log.expect("logged");
+            assert_eq!(error.errno, Errno::EEXIST);
+            (blame.kind, blame.column)
+        })
+    };
+    assert_eq!(verdict(format!("p:kp {place}+16 a=%x0")), Ok(()));
+    assert_eq!(verdict(format!("p:kp {place} a=%x1")), Ok(()));
+    assert_eq!(verdict(format!("p:kp {place}+16 a=%x0:x64")), Ok(()));
+    assert_eq!(verdict(format!("p:kp {place} a=%x0")), Err((ErrorKind::SameProbe, 0)));
+    assert_eq!(verdict(format!("r:kp {place} a=%x0")), Err((ErrorKind::DifferentProbeType, 0)));
+    let different = |column| Err((ErrorKind::DifferentArgType, column));
+    assert_eq!(verdict(format!("p:kp {place}+16 a=%x0:u32")), different(28));
+    assert_eq!(verdict(format!("p:kp {place}+16 b=%x0")), different(28));
+    assert_eq!(verdict(format!("p:kp {place}+16 a=%x0 b=%x1")), different(34));
+    assert_eq!(verdict(format!("p:kp {place}+16")), different(28));
+    assert_eq!(join(&first, &[], "p:kp"), Ok(()));
+}
+
+#[test]
+fn removal_names_what_it_means() {
+    let removal = |line: &str| match parse_line(line, &Table) {
+        Ok(Command::Remove(removal)) => removal,
+        other => panic!("{line}: {other:?}"),
+    };
+    let one = probe("p:kp __arm64_sys_getppid+16 a=%x0 b=%x1");
+    for hit in [
+        "-:kp",
+        "-:kprobes/kp",
+        "-:kprobes/",
+        "-:kp __arm64_sys_getppid+16",
+        "-:kp __arm64_sys_getppid+16 a=%x0",
+        "-:kp __arm64_sys_getppid+16 a=%x0 b=%x1",
+    ] {
+        assert!(removal(hit).matches(&one), "{hit}");
+    }
+    for miss in [
+        "-:k",
+        "-:mygrp/kp",
+        "-:mygrp/",
+        "-:kp __arm64_sys_getppid",
+        "-:kp __arm64_sys_getppid+16 a=%x1",
+        "-:kp __arm64_sys_getppid+16 a=%x0 b=%x1 c=%x2",
+        "-:kp __arm64_sys_getppid+16 a",
+    ] {
+        assert!(!removal(miss).matches(&one), "{miss}");
+    }
+    for silent in ["-", "-:", "-foo", "--:foo"] {
+        assert_eq!(parse_line(silent, &Table), Err(ProbeError::silent(Errno::EINVAL)), "{silent}");
+    }
+}
+
+#[test]
+fn what_is_listed_can_be_typed_back() {
+    for line in [
+        "p:kprobes/foo work_add+8 a=%x0 b=+8(+0(%x1)):x32",
+        "r64:grp/foo work_add ret=$retval:s32 c=$comm:string",
+        "p:kprobes/foo 0xffff800080001000 i=\\5 s=\\\"hi\" v=@jiffies_64+8:u64[4]",
+        "p:kprobes/foo nosuchmod:func+4",
+    ] {
+        assert_eq!(format!("{}", probe(line)), line);
+    }
+}
+
+#[test]
+fn an_overlong_line_is_refused() {
+    let line = format!("p:foo work_add {}", "x".repeat(MAX_LINE_LEN));
+    assert_eq!(parse_line(&line, &Table), Err(ProbeError::silent(Errno::EINVAL)));
+}
+
+/// Steele's and Vigna's splitmix64: small, seeded, the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
+/// No line panics; a column never points outside the command; what is accepted is listed as a line that is
+/// accepted again with the same meaning.
+fn check(line: &str) {
+    match parse_line(line, &Table) {
+        Ok(Command::Define(first)) => {
+            let shown = format!("{first}");
+            let Ok(Command::Define(again)) = parse_line(&shown, &Table) else {
+                panic!("{line:?} is listed as {shown:?}, which is refused");
+            };
+            assert_eq!(first, again, "{line:?}");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            if let Some(blame) = error.log {
+                assert!(blame.column <= command_text(line).len(), "{line:?}: {blame:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mutated_lines_do_no_harm() {
+    let seeds: Vec<&str> =
+        GOLDEN.lines().skip(1).map(|row| row.split('\t').next().unwrap_or_default()).collect();
+    let pieces = [
+        ":",
+        "/",
+        "+",
+        "-",
+        "(",
+        ")",
+        "=",
+        "%",
+        "$",
+        "@",
+        "\\",
+        "\"",
+        "[",
+        "]",
+        " ",
+        "\t",
+        "#",
+        "0x",
+        "9",
+        "u",
+        "b4@2/32",
+        "string",
+        "$arg",
+        "$stack",
+        "%x0",
+        "+0(",
+        "\u{e9}",
+        "\u{1f980}",
+        "\0",
+        "work_add",
+        "r",
+        "p:",
+    ];
+    let mut random = Random(7);
+    for _ in 0..60_000 {
+        let mut line: Vec<char> = seeds[random.below(seeds.len())].chars().collect();
+        for _ in 0..=random.below(4) {
+            let at = random.below(line.len() + 1);
+            match random.below(4) {
+                0 if at < line.len() => drop(line.remove(at)),
+                1 => line.truncate(at),
+                2 => {
+                    let from: Vec<char> = seeds[random.below(seeds.len())].chars().collect();
+                    let tail = random.below(from.len() + 1);
+                    line.truncate(at);
+                    line.extend(&from[tail..]);
+                }
+                _ => drop(line.splice(at..at, pieces[random.below(pieces.len())].chars())),
+            }
+        }
+        check(&line.iter().collect::<String>());
+    }
+}
+
+#[test]
+fn noise_does_no_harm() {
+    let mut random = Random(11);
+    for _ in 0..40_000 {
+        let length = random.below(80);
+        let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+        check(&String::from_utf8_lossy(&bytes));
+        let printable: String = bytes.iter().map(|b| char::from(b' ' + b % 95)).collect();
+        check(&format!("p {printable}"));
+        check(&format!("p:foo work_add a={printable}"));
+        check(&format!("p:foo work_add {printable}"));
+    }
+}
