@@ -84,6 +84,17 @@ impl Machine {
         }
     }
 
+    /// The machine that options on a command line describe, as `--smp 1 --el2`.
+    pub fn parse(options: &str) -> Result<Self> {
+        #[derive(clap::Parser)]
+        #[command(no_binary_name = true)]
+        struct Options {
+            #[command(flatten)]
+            machine: Machine,
+        }
+        Ok(<Options as clap::Parser>::try_parse_from(options.split_whitespace())?.machine)
+    }
+
     /// QEMU's arguments. The machine has no device but what `virt` always has: no network, no disk.
     pub fn arguments(
         &self,
@@ -164,6 +175,16 @@ mod tests {
             .arguments(Path::new("/I"), Path::new("/R"), Console::Terminal, false)
             .join(" ");
         assert!(args.contains("-serial mon:stdio") && !args.contains("-append") && !args.contains("icount"));
+    }
+
+    #[test]
+    fn options_can_be_read_from_text() {
+        let machine = Machine::parse("--smp 1 --el2 --append x=1 --append -y").unwrap();
+        assert_eq!((machine.smp, machine.el2, machine.cpu.as_str()), (1, true, "max"));
+        assert_eq!(machine.append, ["x=1", "-y"]);
+        for bad in ["--smp", "--smp 0", "--nothing", "word"] {
+            assert!(Machine::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -21,7 +21,10 @@
 //!    A result other than 0 is the number of bytes *not* written: they are dropped, since the reader left.
 //! 3. `trapline.stderr=stdout` on the command line sends the shell's errors the way of its standard
 //!    output, in order. Only the tests say it: a transcript shows both as a terminal would.
-//! 4. At the end the kernel calls SYS_EXIT_EXTENDED (0x20, block `{0x20026, status}`) with the status of
+//! 4. `trapline.script.mark=WORD` has the script's runner write a line `WORD STATUS` to standard output
+//!    after each line of the script, blank ones too, without touching `$?`. By it the tests cut the output
+//!    of many cases apart that share one boot.
+//! 5. At the end the kernel calls SYS_EXIT_EXTENDED (0x20, block `{0x20026, status}`) with the status of
 //!    the last line that failed, or 0. A panic ends with 101.
 //!
 //! # How it ends
