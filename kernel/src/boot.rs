@@ -19,7 +19,7 @@ use crate::arch::gic;
 use crate::arch::mmu::{self, Perm};
 use crate::arch::power::{self, Conduit};
 use crate::arch::thread::ThreadHead;
-use crate::arch::{MAX_CPUS, PAGE_SIZE, cpu, semihosting, timer, uart};
+use crate::arch::{MAX_CPUS, PAGE_SIZE, cpu, pmu, semihosting, timer, uart};
 
 /// Ranges of RAM that can be told apart at most; more are passed over and counted.
 const MAX_MEM_RANGES: usize = 16;
@@ -129,6 +129,7 @@ pub(crate) fn info() -> &'static BootInfo {
 /// Called by boot.S on the boot CPU: DTB and image by physical address, the exception level of entry.
 extern "C" fn primary(dtb: usize, image: usize, boot_el: u64) -> ! {
     let start_ticks = timer::ticks();
+    pmu::init();
     // SAFETY: first Rust on the only CPU that runs.
     unsafe { cpu::init_percpu() };
     cpu::set_online();

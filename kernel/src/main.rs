@@ -19,6 +19,8 @@ mod exception;
 mod irq;
 
 // F6: surface.
+#[expect(unsafe_code, reason = "exceptions on purpose, an opaque loop")]
+mod bench;
 mod selftest;
 #[expect(unsafe_code, reason = "C functions with symbols, hand-written instructions, raw arguments")]
 mod workload;

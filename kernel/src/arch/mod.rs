@@ -12,6 +12,7 @@
 //! | `gic`    | interrupt controller (v3, v2) |
 //! | `timer`  | the generic timer |
 //! | `uart`   | the PL011 |
+//! | `pmu`    | the instruction counter |
 //! | `power`  | PSCI: CPUs on, machine off |
 //! | `semihosting` | calls to the host: standard output, exit status |
 //! | `thread` | the part of a task that the exception path touches |
@@ -21,6 +22,7 @@ pub(crate) mod cpu;
 pub(crate) mod daif;
 pub(crate) mod gic;
 pub(crate) mod mmu;
+pub(crate) mod pmu;
 pub(crate) mod power;
 pub(crate) mod semihosting;
 pub(crate) mod thread;

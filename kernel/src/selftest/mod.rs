@@ -35,9 +35,12 @@
 //! the failure of the run, with the last lines of the console.
 
 mod ktap;
+mod page;
 mod tests;
 
-use crate::workload;
+pub(crate) use page::Page;
+
+use crate::{bench, workload};
 use core::fmt;
 
 /// One test of the kernel.
@@ -57,8 +60,11 @@ pub(crate) struct Group {
 }
 
 /// Every room that has tests. They are run in this order: what others stand on comes first.
-pub(crate) const GROUPS: &[Group] =
-    &[Group { name: "selftest", tests: tests::TESTS }, Group { name: "workload", tests: workload::TESTS }];
+pub(crate) const GROUPS: &[Group] = &[
+    Group { name: "selftest", tests: tests::TESTS },
+    Group { name: "workload", tests: workload::TESTS },
+    Group { name: "bench", tests: bench::TESTS },
+];
 
 /// Why a test did not pass. What was wrong has been written as a diagnostic already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

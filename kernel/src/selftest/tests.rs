@@ -1,7 +1,7 @@
 //! Tests of the runner itself: it runs a small report of its own into memory.
 
 use super::{
-    Counts, Group, Stop, Test, TestCtx, TestResult, check, check_eq, diag, picked, run_groups, skip,
+    Counts, Group, Page, Stop, Test, TestCtx, TestResult, check, check_eq, diag, picked, run_groups, skip,
 };
 use core::fmt;
 
@@ -10,35 +10,6 @@ pub(super) const TESTS: &[Test] = &[
     Test { name: "filter", run: filter },
     Test { name: "broken_output_ends_the_run", run: broken_output_ends_the_run },
 ];
-
-/// Text of bounded length; longer text is an error of the output.
-struct Page {
-    bytes: [u8; 1024],
-    used: usize,
-    limit: usize,
-}
-
-impl Page {
-    const fn new(limit: usize) -> Self {
-        Self { bytes: [0; 1024], used: 0, limit }
-    }
-
-    fn text(&self) -> &str {
-        str::from_utf8(self.bytes.get(..self.used).unwrap_or_default()).unwrap_or("not UTF-8")
-    }
-}
-
-impl fmt::Write for Page {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        let end = self.used + s.len();
-        if end > self.limit {
-            return Err(fmt::Error);
-        }
-        self.bytes.get_mut(self.used..end).ok_or(fmt::Error)?.copy_from_slice(s.as_bytes());
-        self.used = end;
-        Ok(())
-    }
-}
 
 fn passes(t: &mut TestCtx<'_>) -> TestResult {
     check!(t, true);
@@ -90,12 +61,12 @@ ok 2 two # SKIP all of its tests were skipped
 ";
 
 fn report(t: &mut TestCtx<'_>) -> TestResult {
-    let mut page = Page::new(1024);
+    let mut page = Page::new();
     let counts = run_groups(SMALL, None, &mut page);
     check_eq!(t, page.text(), SMALL_REPORT);
     check_eq!(t, counts, Ok(Counts { pass: 1, fail: 1, skip: 2 }));
 
-    let mut page = Page::new(1024);
+    let mut page = Page::new();
     let counts = run_groups(SMALL, Some("one/pass"), &mut page);
     check_eq!(t, counts, Ok(Counts { pass: 1, fail: 0, skip: 0 }));
     check!(t, page.text().starts_with("KTAP version 1\n1..1\n"));
@@ -121,9 +92,9 @@ fn filter(t: &mut TestCtx<'_>) -> TestResult {
 }
 
 fn broken_output_ends_the_run(t: &mut TestCtx<'_>) -> TestResult {
-    let mut page = Page::new(100);
+    let mut page = Page::with_limit(100);
     check_eq!(t, run_groups(SMALL, None, &mut page), Err(fmt::Error));
-    let stop = fails(&mut TestCtx { out: super::ktap::Diagnostics::new(&mut Page::new(0)) });
+    let stop = fails(&mut TestCtx { out: super::ktap::Diagnostics::new(&mut Page::with_limit(0)) });
     check_eq!(t, stop, Err(Stop::Failed));
     Ok(())
 }

@@ -1,0 +1,44 @@
+//! What the rows cost in Linux, and what they shall cost here.
+//!
+//! Linux 7.2.12 (a distribution's kernel) on QEMU 7.2 `-M virt,gic-version=3 -cpu max -smp 1 -icount
+//! shift=0,sleep=off`: the same machine as ours, so the figures compare.
+
+/// Figures to hold a row against, in instructions per operation.
+pub(super) struct Reference {
+    name: &'static str,
+    /// In Linux, where it has the operation.
+    pub(super) linux: Option<u64>,
+    /// What it shall cost here at most.
+    pub(super) target: u64,
+}
+
+const fn row(name: &'static str, linux: u64, target: u64) -> Reference {
+    Reference { name, linux: Some(linux), target }
+}
+
+const fn ours(name: &'static str, target: u64) -> Reference {
+    Reference { name, linux: None, target }
+}
+
+const REFERENCES: &[Reference] = &[
+    row("boot/to-shell", 1_148_890_576, 20_000_000),
+    ours("exception/brk-roundtrip", 80),
+    ours("text/patch-1", 150),
+    row("ring/reserve-commit-8B", 449, 60),
+    row("time/trace-clock-local", 79, 10),
+    row("kprobe/brk-empty", 548, 170),
+    row("kprobe/event-record", 1_287, 300),
+    row("kprobe/event-2-args", 1_541, 330),
+    row("kprobe/register-1", 418_000, 20_000),
+    row("kprobe/arm-1000", 3_900, 150),
+];
+
+/// The figures for a row, if there are any.
+pub(super) fn of(name: &str) -> Option<&'static Reference> {
+    REFERENCES.iter().find(|reference| reference.name == name)
+}
+
+/// The rows that have figures.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    REFERENCES.iter().map(|reference| reference.name)
+}
