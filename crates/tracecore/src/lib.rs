@@ -7,5 +7,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod errno;
+pub mod fetch;
 pub mod probe;
+pub mod symbolize;
 pub mod symtab;

@@ -18,7 +18,7 @@
 use super::error::{ErrorKind, ProbeError};
 use super::name::is_identifier;
 use super::types::{self, Bits, MAX_ARRAY_LEN, Type};
-use super::{MAX_ARG_NAME_LEN, MAX_ARG_TEXT_LEN, number};
+use super::{MAX_ARG_NAME_LEN, MAX_ARG_TEXT_LEN, MAX_ARGS_BYTES, number};
 use a64::Reg;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -101,6 +101,13 @@ pub struct Arg {
     pub count: Option<u32>,
 }
 
+impl Arg {
+    /// Bytes in the fixed part of the record.
+    pub fn size(&self) -> usize {
+        self.ty.size() * self.count.unwrap_or(1) as usize
+    }
+}
+
 /// What the arguments may refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Scope {
@@ -127,7 +134,8 @@ pub(super) fn parse(word: &str, column: usize, before: &[Arg], scope: Scope) -> 
     if RESERVED_NAMES.contains(&name.as_str()) || before.iter().any(|arg| arg.name == name) {
         return here(ErrorKind::UsedArgName);
     }
-    parse_body(name, body, column + (word.len() - body.len()), scope)
+    let used = before.iter().map(Arg::size).sum();
+    parse_body(name, body, column + (word.len() - body.len()), used, scope)
 }
 
 /// The type after the colon, with where its name starts in the body.
@@ -137,7 +145,8 @@ struct TypeText<'t> {
     count: Option<u32>,
 }
 
-fn parse_body(name: String, body: &str, start: usize, scope: Scope) -> Result<Arg, ProbeError> {
+/// Reads the text behind `NAME=`, which stands at `start`; `used` is the size of the arguments before it.
+fn parse_body(name: String, body: &str, start: usize, used: usize, scope: Scope) -> Result<Arg, ProbeError> {
     if body.len() > MAX_ARG_TEXT_LEN {
         return Err(ProbeError::at(ErrorKind::ArgTooLong, start));
     }
@@ -161,7 +170,11 @@ fn parse_body(name: String, body: &str, start: usize, scope: Scope) -> Result<Ar
     let mut column = start;
     let (expr, step) = expression(fetch, &mut column, scope)?;
     let bits = check_store(&expr, step, ty, &text, column)?;
-    Ok(Arg { name, text: body.to_string(), expr, ty, bits, count: text.count })
+    let arg = Arg { name, text: body.to_string(), expr, ty, bits, count: text.count };
+    if used + arg.size() > MAX_ARGS_BYTES {
+        return Err(ProbeError::at(ErrorKind::EventTooBig, column));
+    }
+    Ok(arg)
 }
 
 /// Reads `:TYPE[N]` behind the `fetch_len` bytes of the expression.

@@ -84,6 +84,7 @@ kinds! {
     DifferentArgType = EEXIST, "Argument type or name is different from existing probe";
     SameProbe = EEXIST, "There is already the exact same probe event";
     NeedStringType = EINVAL, "$comm and immediate-string only accepts string type";
+    EventTooBig = E2BIG, "Event too big (too many fields?)";
     TooManyArgs = E2BIG, "Too many arguments are specified";
     NoTypeInformation = EOPNOTSUPP, "BTF is not available or not supported";
     NoSuchVariable = ENOENT, "This variable is not found at this probe point";

@@ -51,6 +51,8 @@ pub const MAX_EVENT_NAME_LEN: usize = 63;
 pub const MAX_ARG_NAME_LEN: usize = 32;
 /// The longest fetch expression with its type.
 pub const MAX_ARG_TEXT_LEN: usize = 63;
+/// The most bytes that the arguments of one probe take in the fixed part of its record.
+pub const MAX_ARGS_BYTES: usize = 3072;
 /// The most arguments of one probe.
 pub const MAX_ARGS: usize = 128;
 /// The largest `MAXACTIVE`.

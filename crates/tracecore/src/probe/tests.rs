@@ -110,6 +110,17 @@ fn too_many_arguments() {
 }
 
 #[test]
+fn too_many_bytes() {
+    let mut line = String::from("p:h8 __arm64_sys_getppid");
+    for n in 1..=6 {
+        line += &format!(" a{n}=+0(%sp):x64[64]");
+    }
+    assert_eq!(probe(&line).args.len(), 6);
+    line += " a7=+0(%sp):x8[1]";
+    assert_eq!(refusal(&line), (ErrorKind::EventTooBig, 145, 7));
+}
+
+#[test]
 fn rust_paths_are_symbols() {
     let path = "<fn(u8)->u8as_a::B+Send>::run::{closure#0}";
     let address = 0xffff_8000_8000_3000;

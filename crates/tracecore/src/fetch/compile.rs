@@ -1,0 +1,114 @@
+//! From parsed arguments to a program.
+
+use super::{Field, MAX_RECORD_BYTES, Plain, Program, Start, Step, Store};
+use crate::errno::Errno;
+use crate::probe::{Arg, Source, Type};
+use a64::{Reg, RegSet};
+use alloc::vec::Vec;
+
+/// How many of the arguments are passed in registers (AAPCS64); the next lie on the stack, a word each.
+const REGISTER_ARGS: u16 = 8;
+
+/// The fixed part would not fit into a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooBig;
+
+impl From<TooBig> for Errno {
+    fn from(_: TooBig) -> Self {
+        Errno::E2BIG
+    }
+}
+
+impl Program {
+    /// Compiles arguments whose first field lies at `base`, behind the common header and the addresses of the
+    /// probe. `is_return` says that the probe is hit at the end of the function.
+    pub fn compile(args: &[Arg], base: usize, is_return: bool) -> Result<Self, TooBig> {
+        let mut plain = Vec::new();
+        let mut fields = Vec::new();
+        let mut steps = Vec::new();
+        let mut texts = Vec::new();
+        let mut needs = RegSet::EMPTY;
+        let mut at = base;
+        for arg in args {
+            let end = at.checked_add(arg.size()).filter(|end| *end <= MAX_RECORD_BYTES).ok_or(TooBig)?;
+            let start = start(&arg.expr.source, is_return);
+            match start {
+                Start::Reg(reg) => needs = needs.with(reg),
+                Start::StackWord(_) => needs = needs.with(Reg::SP),
+                Start::EntryArg(_) | Start::Value(_) => {}
+            }
+            match (start, arg.ty, arg.expr.derefs.is_empty(), arg.bits) {
+                (Start::Reg(reg), Type::Int(..) | Type::Symbol, true, None)
+                    if arg.size() == 8 && reg.index() <= Reg::LR.index() =>
+                {
+                    plain.push(Plain { x: reg.index(), at: at as u16 });
+                }
+                _ => {
+                    let first_step = steps.len() as u32;
+                    steps.extend(
+                        arg.expr.derefs.iter().map(|deref| Step { offset: deref.offset, user: deref.user }),
+                    );
+                    // A user string lies in user memory even where its last offset does not say so.
+                    if arg.ty == (Type::String { user: true })
+                        && arg.count.is_none()
+                        && let Some(last) = steps.get_mut(first_step as usize..).and_then(<[_]>::last_mut)
+                    {
+                        last.user = true;
+                    }
+                    fields.push(Field {
+                        start,
+                        first_step,
+                        steps: u8::try_from(arg.expr.derefs.len()).map_err(|_| TooBig)?,
+                        at: at as u16,
+                        store: store(arg, &mut texts),
+                    });
+                }
+            }
+            at = end;
+        }
+        Ok(Program {
+            plain: plain.into(),
+            fields: fields.into(),
+            steps: steps.into(),
+            texts: texts.into(),
+            fixed_len: at,
+            needs,
+            has_texts: args.iter().any(|arg| arg.ty.is_text()),
+        })
+    }
+}
+
+fn start(source: &Source, is_return: bool) -> Start {
+    match *source {
+        Source::Register(reg) => Start::Reg(reg),
+        Source::Argument(index) if is_return => Start::EntryArg(index),
+        Source::Argument(index) if index >= REGISTER_ARGS => Start::StackWord(index - REGISTER_ARGS),
+        Source::Argument(index) => Reg::x(index as u8).map_or(Start::Value(0), Start::Reg),
+        Source::StackWord(index) => Start::StackWord(index),
+        Source::StackPointer => Start::Reg(Reg::SP),
+        Source::ReturnValue => Reg::x(0).map_or(Start::Value(0), Start::Reg),
+        Source::Immediate(value) => Start::Value(value),
+        // A name has no number; an address that was never looked up is nowhere.
+        Source::Comm | Source::Text(_) | Source::SymbolAddress(_) => Start::Value(0),
+    }
+}
+
+fn store(arg: &Arg, texts: &mut Vec<u8>) -> Store {
+    let size = arg.ty.size() as u8;
+    let count = arg.count.map(|count| count as u8);
+    match (arg.ty, &arg.expr.source, count) {
+        (Type::String { .. }, Source::Comm, _) if arg.expr.derefs.is_empty() => Store::Comm,
+        (Type::String { .. }, Source::Text(text), _) if arg.expr.derefs.is_empty() => {
+            let from = texts.len() as u32;
+            texts.extend_from_slice(text.as_bytes());
+            Store::Text { from, len: text.len() as u32 }
+        }
+        (Type::String { user }, _, Some(count)) => Store::Strings { count, user },
+        (Type::String { .. }, _, None) => Store::String,
+        (Type::SymbolString, ..) => Store::Symbol,
+        (_, _, count) if arg.expr.derefs.is_empty() && count.is_none() => {
+            Store::Value { size, bits: arg.bits }
+        }
+        (_, _, count) => Store::Memory { size, count: count.unwrap_or(1), bits: arg.bits },
+    }
+}

@@ -1,0 +1,73 @@
+//! Addresses as people read them: `name+0x10/0x80`.
+
+use core::fmt;
+
+/// A symbol with an address inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SymbolAt<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How far behind its start the address lies.
+    pub offset: u64,
+    /// Its size.
+    pub size: u64,
+}
+
+/// Where names of addresses come from.
+pub trait Symbolizer {
+    /// The symbol that `address` lies in.
+    fn symbol_at(&self, address: u64) -> Option<SymbolAt<'_>>;
+}
+
+impl Symbolizer for crate::symtab::Symtab<'_> {
+    fn symbol_at(&self, address: u64) -> Option<SymbolAt<'_>> {
+        let symbol = self.by_addr(address)?;
+        Some(SymbolAt { name: symbol.name, offset: address.wrapping_sub(symbol.start), size: symbol.size })
+    }
+}
+
+/// No names at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSymbols;
+
+impl Symbolizer for NoSymbols {
+    fn symbol_at(&self, _: u64) -> Option<SymbolAt<'_>> {
+        None
+    }
+}
+
+/// Prints an address as `name+0x10/0x80`, Linux's `%pS`; one without a symbol as `0x…`.
+pub struct WithOffset<'a>(pub &'a dyn Symbolizer, pub u64);
+
+impl fmt::Display for WithOffset<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.symbol_at(self.1) {
+            Some(SymbolAt { name, offset, size }) => write!(f, "{name}+{offset:#x}/{size:#x}"),
+            None => write!(f, "{:#x}", self.1),
+        }
+    }
+}
+
+impl fmt::Debug for WithOffset<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Prints an address as the name alone, Linux's `%ps`; one without a symbol as `0x…`.
+pub struct NameOnly<'a>(pub &'a dyn Symbolizer, pub u64);
+
+impl fmt::Display for NameOnly<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.symbol_at(self.1) {
+            Some(symbol) => f.write_str(symbol.name),
+            None => write!(f, "{:#x}", self.1),
+        }
+    }
+}
+
+impl fmt::Debug for NameOnly<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
