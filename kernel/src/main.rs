@@ -3,6 +3,8 @@
 #![no_main]
 #![feature(patchable_function_entry)]
 
+extern crate alloc;
+
 #[macro_use]
 mod noinstr;
 
@@ -14,9 +16,19 @@ mod boot;
 #[expect(unsafe_code, reason = "vectors and the slots behind them")]
 mod exception;
 
+// F2: what the services are built with.
+#[expect(unsafe_code, reason = "locks, per-CPU data, published pointers")]
+mod sync;
+
 // F3: services.
 #[expect(unsafe_code, reason = "calls handlers through untyped slots")]
 mod irq;
+#[expect(unsafe_code, reason = "hands out memory")]
+mod mm;
+#[expect(unsafe_code, reason = "stacks, lists through tasks, the change of stacks")]
+mod task;
+#[expect(unsafe_code, reason = "a heap through timers")]
+mod time;
 
 // F6: surface.
 #[expect(unsafe_code, reason = "exceptions on purpose, an opaque loop")]
@@ -43,35 +55,43 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     arch::power::off(101)
 }
 
-/// There is no heap yet: every allocation fails.
-struct NoHeap;
-
-#[expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
-// SAFETY: null is always an allowed answer, so nothing is ever freed.
-unsafe impl core::alloc::GlobalAlloc for NoHeap {
-    unsafe fn alloc(&self, _: core::alloc::Layout) -> *mut u8 {
-        core::ptr::null_mut()
-    }
-    unsafe fn dealloc(&self, _: *mut u8, _: core::alloc::Layout) {}
-}
-
-#[global_allocator]
-static HEAP: NoHeap = NoHeap;
-
 /// The boot CPU, with its memory map and boot information in place: the rooms of the house, in order.
 fn kernel_main() -> ! {
     let info = boot::info();
     let _ = writeln!(Early, "Trapline on {}, entered at EL{}", info.model, info.boot_el);
+    // Pages, heap.
+    mm::init(info.mem());
+    // The counter's frequency.
+    time::init();
     // Interrupt controller, IPIs.
-    if let Err(e) = irq::init() {
-        let _ = writeln!(Early, "no interrupt controller: {e:?}");
-    }
+    irq::init().expect("an interrupt controller");
+    // The scheduler; from here on this is the idle task of CPU 0.
+    task::init().expect("memory for the first task");
+    // Timers of this CPU.
+    time::init_cpu(info.timer_irq).expect("a timer interrupt");
     arch::daif::unmask_debug_and_serror();
-    arch::daif::unmask_irq();
+    // Everything else is done by a task.
+    task::spawn("init", task::Prio::NORMAL, alloc::boxed::Box::new(init)).expect("memory for the first task");
+    task::cpu_start()
+}
+
+/// The first task: what needs a scheduler.
+fn init() {
+    // Workers of the kernel's own.
+    task::start_workers().expect("memory for workers");
+    // The other CPUs, each from `secondary_main`.
+    let cpus = boot::start_cpus(task::prepare_cpu);
+    let _ = writeln!(Early, "{cpus} CPUs");
     arch::power::off(0)
 }
 
 /// A CPU that `boot::start_cpus` started: its share of each room.
 fn secondary_main(_number: usize) -> ! {
-    arch::power::halt()
+    arch::cpu::set_online();
+    irq::init_cpu();
+    if let Err(error) = time::init_cpu(boot::info().timer_irq) {
+        log::error!("no timer interrupt on this CPU: {error:?}");
+    }
+    arch::daif::unmask_debug_and_serror();
+    task::cpu_start()
 }

@@ -1,0 +1,162 @@
+//! Tasks: kernel threads, the scheduler, and everything that makes a task wait or go on.
+//!
+//! | file | what |
+//! |---|---|
+//! | `tcb` | what a task is; `current` |
+//! | `life` | spawn, exit, join |
+//! | `table` | all tasks by number |
+//! | `run_queue` | who runs: priorities, slices, wake-ups, moving between CPUs |
+//! | `switch` | the change of stacks |
+//! | `idle` | nothing to do |
+//! | `wait`, `mutex` | waiting for each other, and for a time |
+//! | `work` | functions run later by a worker |
+//!
+//! Preemption is by priority, and by slices among equals. It happens where an interrupt returns to a task that holds
+//! off nothing, and where a task lets its last guard go:
+//!
+//! ```text
+//!   put a more urgent task on the queue ─▶ need_resched of the running task ─▶ interrupt to its CPU
+//!                        interrupt returns ─▶ switch          PreemptGuard dropped ─▶ switch
+//! ```
+//!
+//! What the CPU runs after boot becomes its idle task; the first task that is spawned is number 1.
+
+mod idle;
+mod life;
+mod mutex;
+mod run_queue;
+mod switch;
+mod table;
+mod tcb;
+mod wait;
+pub(crate) mod work;
+
+pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
+pub(crate) use mutex::{Mutex, MutexGuard};
+pub(crate) use run_queue::{CURRENT_TASK, CpuStats, SLICE_NS, cpu_stats, slice_expired};
+pub(crate) use switch::Context;
+pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
+pub(crate) use tcb::{COMM_LEN, Current, Name, Prio, State, Task, TaskRef, current};
+pub(crate) use wait::{Wait, WaitQueue, sleep_interruptible, sleep_ns, sleep_until};
+
+use crate::arch::thread::ThreadHead;
+use crate::arch::{self, STACK_SIZE};
+use crate::exception;
+use crate::irq::{self, Ipi};
+use crate::mm;
+use crate::sync::{self, may_sleep, quiesce};
+use core::sync::atomic::Ordering;
+use tcb::{Plan, TaskStack};
+use tracecore::errno::Errno;
+
+/// Lets go of the CPU: sleeps if the task's state says so, else gives the others a turn.
+pub(crate) fn schedule() {
+    let task = current();
+    assert!(
+        may_sleep(),
+        "schedule() where no task may sleep: {:?}, preempt count {:#x}",
+        &*task,
+        task.head.count()
+    );
+    loop {
+        run_queue::switch(false);
+        if task.head.need_resched.load(Ordering::Relaxed) == 0 {
+            break;
+        }
+    }
+}
+
+/// Gives tasks of the same priority a turn.
+pub(crate) fn yield_now() {
+    schedule();
+}
+
+/// Preempts the running task if that was asked for. Called where that is allowed, interrupts on.
+fn preempt_if_asked() {
+    while current().head.need_resched.load(Ordering::Relaxed) != 0 {
+        run_queue::switch(true);
+    }
+}
+
+/// Exit slot of interrupts: they return to a task that may be preempted and was asked to. Interrupts are masked.
+fn preempt_from_interrupt(_: &mut exception::PtRegs) {
+    preempt_if_asked();
+}
+
+/// Makes what the boot CPU runs its idle task, and fills the slots of lower rooms. Once, after `irq::init`.
+pub(crate) fn init() -> Result<(), Errno> {
+    let cpu = arch::cpu::id();
+    // Any address on the boot stack; stacks are aligned to their size.
+    let base = (&raw const cpu).addr() & !(STACK_SIZE - 1);
+    let idle = new_idle(cpu, TaskStack::Boot { base, top: base + STACK_SIZE })?;
+    // SAFETY: idle tasks are never freed; the head's count of 1 is that of the boot thread.
+    unsafe { arch::thread::set_current(idle) };
+
+    sync::set_reschedule(preempt_if_asked);
+    sync::set_call_ipi(|cpu| irq::send_ipi(cpu, Ipi::CallFunction));
+    sync::set_irq_work_ipi(|| irq::send_ipi(arch::cpu::id(), Ipi::IrqWork));
+    quiesce::set_hooks(quiesce::Hooks { sleep_ns, wake_worker: || drop(QUIESCE_WORKER.wake_one()) });
+    irq::set_ipi_handler(Ipi::Reschedule, |_| run_queue::handle_reschedule_ipi())?;
+    irq::set_ipi_handler(Ipi::CallFunction, |_| sync::handle_call_ipi())?;
+    irq::set_ipi_handler(Ipi::IrqWork, |_| sync::handle_irq_work_ipi())?;
+    exception::set_irq_exit(preempt_from_interrupt).map_err(|_| Errno::EBUSY)?;
+    sync::mark_online(cpu);
+    Ok(())
+}
+
+/// The idle task of CPU `cpu`.
+fn new_idle(cpu: usize, stack: TaskStack) -> Result<*const ThreadHead, Errno> {
+    // As Linux names them: swapper/N.
+    let mut name = *b"swapper/00";
+    let digits = if cpu < 10 { 1 } else { 2 };
+    name[8] = b'0' + (if digits == 2 { cpu / 10 } else { cpu }) as u8;
+    name[9] = b'0' + (cpu % 10) as u8;
+    let task = mm::try_arc(Task::new(Plan {
+        pid: 0,
+        parent: 0,
+        name: core::str::from_utf8(&name[..8 + digits]).unwrap_or("swapper"),
+        prio: Prio::LOW,
+        cpu,
+        affinity: 1 << cpu,
+        stack,
+        idle: true,
+        entry: None,
+    }))?;
+    // An idle task lives as long as its CPU.
+    let task = alloc::sync::Arc::into_raw(task);
+    run_queue::adopt_idle(cpu, task);
+    Ok(task.cast())
+}
+
+/// What a secondary CPU begins with, for `boot::start_cpus`: the top of its first stack, and its idle task.
+pub(crate) fn prepare_cpu(cpu: usize) -> Option<(usize, *const ThreadHead)> {
+    let stack = mm::Stack::new().ok()?;
+    let top = stack.top();
+    Some((top, new_idle(cpu, TaskStack::Own(stack)).ok()?))
+}
+
+/// What a CPU does for the rest of its life: as its idle task it runs others. The last line of its init list.
+pub(crate) fn cpu_start() -> ! {
+    sync::mark_online(arch::cpu::id());
+    arch::daif::unmask_irq();
+    idle::run()
+}
+
+/// Who runs what was put off until after a quiet period.
+static QUIESCE_WORKER: WaitQueue = WaitQueue::new();
+
+/// Starts the kernel's own tasks. Called by the first task.
+pub(crate) fn start_workers() -> Result<(), Errno> {
+    work::SYSTEM.start("kworker", Prio::NORMAL)?;
+    spawn(
+        "quiesce",
+        Prio::NORMAL,
+        alloc::boxed::Box::new(|| {
+            loop {
+                QUIESCE_WORKER.wait_until(quiesce::has_deferred);
+                quiesce::run_deferred();
+            }
+        }),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Timers: a function to be called once, at or after a time, in interrupt context on the CPU that armed it.
+//!
+//! ```text
+//!            arm                 due                    callback returns
+//!   idle ───────────▶ queued ───────────▶ running ───────────────────▶ idle
+//!     ▲                 │  cancel → true     │  may arm again
+//!     └─────────────────┘                    │  cancel_sync waits for the end
+//! ```
+//!
+//! A node belongs to the queue of CPU `node.cpu` while it is queued; who cancels it takes that queue's lock and
+//! looks again. The callback runs without the lock, so it may arm and cancel timers, its own too, and wake tasks.
+
+use super::clock::{now_ns, to_ticks};
+use super::heap::{Heap, Node};
+use crate::arch;
+use crate::sync::{IrqGuard, Pinned, SpinLock, per_cpu};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::cell::Cell;
+use core::ptr::null;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+struct Queue {
+    heap: Heap,
+    /// The node whose callback runs, to be compared only.
+    running: *const TimerNode,
+    /// What the comparator was told; NEVER when it is stopped.
+    programmed: u64,
+}
+
+// SAFETY: the pointer is only compared.
+unsafe impl Send for Queue {}
+
+per_cpu! {
+    static TIMERS: SpinLock<Queue> =
+        SpinLock::new(Queue { heap: Heap::new(), running: null(), programmed: NEVER });
+    static SLICE_END: AtomicU64 = AtomicU64::new(NEVER);
+    static EXPIRED: AtomicU64 = AtomicU64::new(0);
+}
+
+/// A timer without an owner: part of something that says when it may go away.
+#[repr(C)]
+pub(crate) struct TimerNode {
+    /// First, so that a node of the heap is its timer.
+    node: Node,
+    cpu: AtomicU32,
+    queued: Cell<bool>,
+    callback: unsafe fn(*const TimerNode),
+}
+
+// SAFETY: all but `cpu` is touched under the lock of the queue that `cpu` names.
+unsafe impl Sync for TimerNode {}
+// SAFETY: an idle node is plain data; moving a queued one is excluded by `arm`'s promise.
+unsafe impl Send for TimerNode {}
+
+impl TimerNode {
+    /// A timer that will call `callback` with its own address.
+    pub(crate) const fn new(callback: unsafe fn(*const TimerNode)) -> Self {
+        Self { node: Node::new(), cpu: AtomicU32::new(0), queued: Cell::new(false), callback }
+    }
+
+    /// The queue this node belongs to, locked.
+    fn queue(&self) -> crate::sync::SpinGuard<'static, Queue> {
+        loop {
+            let cpu = self.cpu.load(Ordering::Relaxed);
+            let queue = TIMERS.on(cpu as usize).lock();
+            if self.cpu.load(Ordering::Relaxed) == cpu {
+                return queue;
+            }
+        }
+    }
+
+    /// Arms the timer, or arms it anew; true when it was queued before.
+    ///
+    /// # Safety
+    /// The node neither moves nor dies before it is idle again, and the callback may be called with it.
+    pub(crate) unsafe fn arm(&self, deadline_ns: u64) -> bool {
+        let here = IrqGuard::new();
+        let me = arch::cpu::id() as u32;
+        let was_queued = {
+            let mut queue = self.queue();
+            let was_queued = self.queued.replace(false);
+            if was_queued {
+                // SAFETY: queued, and this is its queue.
+                unsafe { queue.heap.remove(&raw const self.node) };
+            }
+            // While it is nobody's, only its owner touches it: two that arm one timer at once must agree themselves,
+            // which `Timer` does.
+            self.cpu.store(me, Ordering::Relaxed);
+            was_queued
+        };
+        let mut queue = TIMERS.this_cpu(&here).lock();
+        // SAFETY: in no heap now; the caller keeps it in place.
+        unsafe { queue.heap.insert(&raw const self.node, deadline_ns) };
+        self.queued.set(true);
+        program(&mut queue, &here);
+        was_queued
+    }
+
+    /// Takes the timer back; true when it was queued. The callback may be running still.
+    pub(crate) fn cancel(&self) -> bool {
+        let mut queue = self.queue();
+        let was_queued = self.queued.replace(false);
+        if was_queued {
+            // SAFETY: queued, and this is its queue.
+            unsafe { queue.heap.remove(&raw const self.node) };
+        }
+        was_queued
+    }
+
+    /// Takes the timer back and waits for the end of a running callback. Not from the callback itself.
+    pub(crate) fn cancel_sync(&self) -> bool {
+        let was_queued = self.cancel();
+        while core::ptr::eq(self.queue().running, self) {
+            arch::cpu::relax();
+        }
+        was_queued
+    }
+
+    /// True while the timer is queued.
+    pub(crate) fn is_queued(&self) -> bool {
+        let _queue = self.queue();
+        self.queued.get()
+    }
+}
+
+/// Tells the comparator the earliest deadline, if that is news.
+fn program(queue: &mut Queue, here: &impl Pinned) {
+    let first = queue.heap.first().map_or(NEVER, Node::deadline);
+    let deadline = first.min(SLICE_END.this_cpu(here).load(Ordering::Relaxed));
+    if deadline == queue.programmed {
+        return;
+    }
+    queue.programmed = deadline;
+    if deadline == NEVER {
+        arch::timer::stop();
+    } else {
+        arch::timer::set_deadline(to_ticks(deadline));
+    }
+}
+
+/// Sets or clears the end of the running task's slice on this CPU.
+pub(crate) fn set_slice(end_ns: Option<u64>, here: &impl Pinned) {
+    let end = end_ns.unwrap_or(NEVER);
+    let slice = SLICE_END.this_cpu(here);
+    if slice.load(Ordering::Relaxed) != end {
+        slice.store(end, Ordering::Relaxed);
+        // A slice that was cleared costs at most one interrupt for nothing; setting the comparator costs as much.
+        if end != NEVER {
+            program(&mut TIMERS.this_cpu(here).lock(), here);
+        }
+    }
+}
+
+/// Runs what is due on this CPU and programs the next deadline.
+pub(super) fn run_due() {
+    let here = IrqGuard::new();
+    let timers = TIMERS.this_cpu(&here);
+    let mut queue = timers.lock();
+    queue.programmed = NEVER;
+    arch::timer::stop();
+    loop {
+        let now = now_ns();
+        match queue.heap.first() {
+            Some(first) if first.deadline() <= now => {}
+            _ => break,
+        }
+        let Some(node) = queue.heap.pop() else { break };
+        let timer = node.cast::<TimerNode>();
+        // SAFETY: a queued node is valid, and `node` is the first field of its timer. The callback may free it.
+        let callback = unsafe {
+            (*timer).queued.set(false);
+            (*timer).callback
+        };
+        queue.running = timer;
+        drop(queue);
+        let expired = EXPIRED.this_cpu(&here);
+        expired.store(expired.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // SAFETY: promised to `arm`.
+        unsafe { callback(timer) };
+        queue = timers.lock();
+        queue.running = null();
+    }
+    let slice = SLICE_END.this_cpu(&here);
+    let slice_over = slice.load(Ordering::Relaxed) <= now_ns();
+    if slice_over {
+        slice.store(NEVER, Ordering::Relaxed);
+    }
+    program(&mut queue, &here);
+    drop(queue);
+    if slice_over {
+        crate::task::slice_expired();
+    }
+}
+
+/// Callbacks run, all CPUs together.
+pub(super) fn expired() -> u64 {
+    (0..arch::MAX_CPUS).map(|cpu| EXPIRED.on(cpu).load(Ordering::Relaxed)).sum()
+}
+
+/// A timer that owns what it calls.
+///
+/// While it is queued the queue holds one reference, so that dropping the last handle does not pull a running
+/// callback's ground away.
+#[repr(C)]
+pub(crate) struct Timer {
+    /// First, so that a node is its timer.
+    node: TimerNode,
+    /// Serialises `arm` and `cancel` of different tasks.
+    handle: SpinLock<()>,
+    callback: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Timer {
+    /// A timer that calls `callback` in interrupt context.
+    pub(crate) fn new(callback: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            node: TimerNode::new(Self::due),
+            handle: SpinLock::new(()),
+            callback: Box::new(callback),
+        })
+    }
+
+    /// Arms the timer for `deadline_ns` of [`now_ns`]; an earlier deadline is replaced. True when there was one.
+    pub(crate) fn arm(self: &Arc<Self>, deadline_ns: u64) -> bool {
+        let _one = self.handle.lock();
+        let reference = Arc::into_raw(self.clone());
+        // SAFETY: the queue's reference keeps the node in place.
+        let was_queued = unsafe { self.node.arm(deadline_ns) };
+        if was_queued {
+            // SAFETY: made by `into_raw` above; the earlier arming's reference serves the new one.
+            drop(unsafe { Arc::from_raw(reference) });
+        }
+        was_queued
+    }
+
+    /// Takes the timer back; true when it had not begun.
+    pub(crate) fn cancel(self: &Arc<Self>) -> bool {
+        let _one = self.handle.lock();
+        let was_queued = self.node.cancel();
+        if was_queued {
+            // SAFETY: the queue's reference, which nobody else will drop now.
+            drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
+        }
+        was_queued
+    }
+
+    /// Takes the timer back and waits for the end of a running callback. Not from the callback itself.
+    pub(crate) fn cancel_sync(self: &Arc<Self>) -> bool {
+        let was_queued = self.cancel();
+        self.node.cancel_sync();
+        was_queued
+    }
+
+    /// True while it waits for its deadline.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.node.is_queued()
+    }
+
+    unsafe fn due(node: *const TimerNode) {
+        // SAFETY: only nodes inside an Arc<Timer> have this callback; this is the queue's reference.
+        let timer = unsafe { Arc::from_raw(node.cast::<Self>()) };
+        (timer.callback)();
+    }
+}
