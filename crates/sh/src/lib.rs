@@ -15,19 +15,19 @@
 //!                                   (cd, set, …)   fn(&mut Ctx, &[String])
 //! ```
 //!
-//! * [`lexer`] cuts text into words and operators; a word keeps its quotes and expansions as parts.
-//! * [`parser`] turns them into [`code`]: a flat list of operations with jumps, not a tree. Kernel stacks
+//! * `lexer` cuts text into words and operators; a word keeps its quotes and expansions as parts.
+//! * `parser` turns them into `code`: a flat list of operations with jumps, not a tree. Kernel stacks
 //!   are 16 KiB, and a walk over a tree nested by the user's input would be a recursion bounded by nothing
-//!   but that. Flat code is run by one loop whose own stack ([`exec`]) lies in the heap and has a limit.
-//! * [`expand`] makes fields of words; [`arith`] evaluates `$((…))`; [`glob`] matches names.
+//!   but that. Flat code is run by one loop whose own stack (`exec`) lies in the heap and has a limit.
+//! * `expand` makes fields of words; `arith` evaluates `$((…))`; [`glob`] matches names.
 //! * [`ctx`] is what a program sees: its three streams, its directory, its system, and buffered output.
 //! * [`programs`] is the table of those that ship here; a kernel adds tables of its own to it.
-//! * [`edit`] is the line editor of the console, a state machine from bytes to bytes.
+//! * `edit` is the line editor of the console, a state machine from bytes to bytes.
 //! * [`limits`] names every bound.
 //!
 //! A task of a pipeline, a subshell, a background job and a command substitution are each one
 //! [`Sys::spawn`]ed task that holds a copy of the shell's state; pipes are bounded by whoever makes them.
-//! A script that never ends is stopped by Ctrl-C: the loop in [`exec`] and every read, write and sleep of
+//! A script that never ends is stopped by Ctrl-C: the loop in `exec` and every read, write and sleep of
 //! a program look at [`Sys::interrupts`].
 #![no_std]
 
@@ -35,8 +35,24 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod arith;
+mod builtins;
+mod code;
+pub mod ctx;
+mod exec;
+mod expand;
+pub mod glob;
+mod lexer;
 pub mod limits;
+mod parser;
+pub mod programs;
+mod shell;
+mod simple;
 pub mod sys;
 
+pub use ctx::{Ctx, Stop};
+pub use lexer::ParseError;
+pub use programs::{Program, Programs};
+pub use shell::{Fed, Shell};
 pub use sys::{DirEntry, FileKind, Io, OpenFlags, Power, Stat, Sys, Task, Uname};
 pub use tracecore::errno::Errno;

@@ -1,0 +1,787 @@
+//! Turns tokens into operations, in one pass and without recursion.
+//!
+//! The grammar is nested, so the parser keeps a stack of the constructs that are open ([`Level`]), in the
+//! heap and bounded by [`MAX_NESTING`]. At each level a list of commands is being read, and the level knows
+//! where the places are that may have to be patched:
+//!
+//! ```text
+//!     if  a  &&  b  |  c  ;  …
+//!     ▲   ▲      ▲     ▲
+//!     │   │      │     └ stage    start of the stage of this pipeline
+//!     │   │      └ pipe           Nop that becomes Pipe, if `|` is seen
+//!     │   └ item                  Nop that becomes Async, if `&` is seen
+//!     └ front                     Nop that becomes Redirect, if the construct has a redirection behind it
+//! ```
+//!
+//! What a failure means under `set -e` depends on what comes after it (`a && b`, `if a; then`, `! a`), so an
+//! [`Op::ErrExit`] is put behind every pipeline, and those that turn out to be conditions are taken out.
+
+use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
+use core::ops::Range;
+
+use crate::code::{Op, Redirect, RedirectKind, Script, Simple, Word, is_name};
+use crate::lexer::{Lexer, ParseError, Token};
+use crate::limits::{MAX_COMMAND_BYTES, MAX_FIELDS, MAX_NESTING, MAX_OPS, MAX_PIPELINE};
+
+/// Compiles a complete command: one line, or the lines of a construct.
+///
+/// # Errors
+/// [`ParseError::Incomplete`] when more lines would complete it.
+pub(crate) fn parse(text: &str) -> Result<Arc<Script>, ParseError> {
+    if text.len() > MAX_COMMAND_BYTES {
+        return Err(ParseError::Syntax("command too long".into()));
+    }
+    // The texts still to be compiled: the command, then the substitutions that were met on the way.
+    let mut sources = vec![String::from(text)];
+    let mut units = Vec::new();
+    while let Some(source) = sources.get_mut(units.len()).map(core::mem::take) {
+        let unit = Parser::new(&source, &mut sources).run();
+        match unit {
+            Err(ParseError::Incomplete(what)) if !units.is_empty() => {
+                return Err(ParseError::Syntax(what.into()));
+            }
+            unit => units.push(unit?),
+        }
+    }
+    Ok(Arc::new(Script { units }))
+}
+
+/// What is open.
+#[derive(Debug)]
+enum Kind {
+    /// The text itself.
+    Top,
+    /// `{`; a function's body patches its `Define`.
+    Brace { define: Option<usize> },
+    /// `(`
+    Paren { start: usize },
+    /// `if`, before `then`.
+    If,
+    /// `then`, before `elif`, `else` or `fi`: the jump taken when the condition is false.
+    Then { skip: usize },
+    /// `else`, before `fi`.
+    Else,
+    /// `while` or `until`, before `do`.
+    While { until: bool, start: usize, open: usize },
+    /// `do`, before `done`: the jump out, and where the next round starts.
+    Do { leave: usize, start: usize, open: usize },
+    /// An arm of a `case`.
+    Arm { arm: usize, open: usize },
+}
+
+impl Kind {
+    /// What would end it, for messages.
+    fn end(&self) -> &'static str {
+        match self {
+            Self::Top => "end of file",
+            Self::Brace { .. } => "}",
+            Self::Paren { .. } => ")",
+            Self::If => "then",
+            Self::Then { .. } | Self::Else => "fi",
+            Self::While { .. } => "do",
+            Self::Do { .. } => "done",
+            Self::Arm { .. } => "esac",
+        }
+    }
+
+    /// The message when the text ends within it.
+    fn unfinished(&self) -> &'static str {
+        match self {
+            Self::Top => "unexpected end of file",
+            Self::Brace { .. } => "unexpected end of file (expecting \"}\")",
+            Self::Paren { .. } => "unexpected end of file (expecting \")\")",
+            Self::If => "unexpected end of file (expecting \"then\")",
+            Self::Then { .. } | Self::Else => "unexpected end of file (expecting \"fi\")",
+            Self::While { .. } => "unexpected end of file (expecting \"do\")",
+            Self::Do { .. } => "unexpected end of file (expecting \"done\")",
+            Self::Arm { .. } => "unexpected end of file (expecting \"esac\")",
+        }
+    }
+}
+
+/// An open construct and the list that is being read in it.
+#[derive(Debug)]
+struct Level {
+    kind: Kind,
+    /// The Nop in front of the construct.
+    front: usize,
+    /// Jumps to the end of the construct, over its other branches.
+    ends: Vec<usize>,
+    /// Where the current list started.
+    list: usize,
+    /// Has the current list a command?
+    filled: bool,
+    item: usize,
+    pipe: usize,
+    stage: usize,
+    stages: Vec<Range<usize>>,
+    invert: bool,
+    /// The jump of the last `&&` or `||`.
+    and_or: Option<usize>,
+}
+
+impl Level {
+    fn new(kind: Kind, front: usize) -> Self {
+        Self {
+            kind,
+            front,
+            ends: Vec::new(),
+            list: 0,
+            filled: false,
+            item: 0,
+            pipe: 0,
+            stage: 0,
+            stages: Vec::new(),
+            invert: false,
+            and_or: None,
+        }
+    }
+}
+
+/// What may come next.
+enum Expect {
+    /// A command, or the end of the list.
+    Item,
+    /// A command must follow: after `&&`, `||`, `|` and `!`.
+    Command,
+    /// A command has been read.
+    Operator,
+}
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    ops: Vec<Op>,
+    /// The constructs around the current one.
+    outer: Vec<Level>,
+    level: Level,
+    /// Redirections whose here-document's text had not been reached, by slot: the operation they are in.
+    here: Vec<usize>,
+}
+
+type Parsed<T> = Result<T, ParseError>;
+
+fn syntax<T>(text: String) -> Parsed<T> {
+    Err(ParseError::Syntax(text))
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, sources: &'a mut Vec<String>) -> Self {
+        Self {
+            lexer: Lexer::new(text, sources),
+            ops: Vec::new(),
+            outer: Vec::new(),
+            level: Level::new(Kind::Top, 0),
+            here: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Parsed<Vec<Op>> {
+        self.start_list();
+        let mut expect = Expect::Item;
+        loop {
+            expect = match expect {
+                Expect::Item | Expect::Command => match self.command(matches!(expect, Expect::Command))? {
+                    Some(next) => next,
+                    None => break,
+                },
+                Expect::Operator => self.operator()?,
+            };
+            if self.ops.len() > MAX_OPS {
+                return syntax("command too long".into());
+            }
+        }
+        self.fill_here_documents();
+        Ok(self.ops)
+    }
+
+    fn emit(&mut self, op: Op) -> usize {
+        self.ops.push(op);
+        self.ops.len() - 1
+    }
+
+    fn patch(&mut self, at: usize, op: Op) {
+        if let Some(place) = self.ops.get_mut(at) {
+            *place = op;
+        }
+    }
+
+    /// Makes jumps and openings that were waiting for it lead to the next operation.
+    fn lead_here(&mut self, places: &[usize]) {
+        let here = self.ops.len();
+        for place in places {
+            match self.ops.get_mut(*place) {
+                Some(
+                    Op::Jump(to)
+                    | Op::JumpIfFalse(to)
+                    | Op::JumpIfTrue(to)
+                    | Op::Loop { exit: to }
+                    | Op::For { exit: to, .. }
+                    | Op::Next { done: to, .. }
+                    | Op::Arm { next: to, .. }
+                    | Op::Define { end: to, .. },
+                ) => *to = here,
+                _ => {}
+            }
+        }
+    }
+
+    // --- lists -------------------------------------------------------------------------------------
+
+    fn start_list(&mut self) {
+        self.level.list = self.ops.len();
+        self.level.filled = false;
+        self.start_item();
+    }
+
+    fn start_item(&mut self) {
+        self.level.and_or = None;
+        self.level.item = self.emit(Op::Nop);
+        self.start_pipe();
+    }
+
+    fn start_pipe(&mut self) {
+        self.level.invert = false;
+        self.level.stages.clear();
+        self.level.pipe = self.emit(Op::Nop);
+        self.level.stage = self.ops.len();
+    }
+
+    /// Ends a stage: another follows.
+    fn end_stage(&mut self) -> Parsed<()> {
+        let end = self.ops.len();
+        self.level.stages.push(self.level.stage..end);
+        self.level.stage = end;
+        if self.level.stages.len() > MAX_PIPELINE {
+            return syntax("too many commands in a pipeline".into());
+        }
+        Ok(())
+    }
+
+    fn end_pipe(&mut self) -> Parsed<()> {
+        if !self.level.stages.is_empty() {
+            self.end_stage()?;
+            let stages = core::mem::take(&mut self.level.stages);
+            self.patch(self.level.pipe, Op::Pipe { stages });
+        }
+        if self.level.invert {
+            self.spare(self.level.pipe);
+            self.emit(Op::Invert);
+        } else {
+            self.emit(Op::ErrExit);
+        }
+        Ok(())
+    }
+
+    fn end_item(&mut self) -> Parsed<()> {
+        self.end_pipe()?;
+        let jump = self.level.and_or.take();
+        self.lead_here(jump.as_slice());
+        self.level.filled = true;
+        Ok(())
+    }
+
+    /// What came since `start` is a condition: no failure in it ends the shell.
+    fn spare(&mut self, start: usize) {
+        for op in self.ops.iter_mut().skip(start) {
+            if *op == Op::ErrExit {
+                *op = Op::Nop;
+            }
+        }
+    }
+
+    /// After a command: an operator, or the end of what surrounds it.
+    fn operator(&mut self) -> Parsed<Expect> {
+        let token = self.lexer.next()?;
+        match token {
+            Token::Op("|") => {
+                self.end_stage()?;
+                Ok(Expect::Command)
+            }
+            Token::Op(op @ ("&&" | "||")) => {
+                self.end_pipe()?;
+                self.spare(self.level.item);
+                let jump = self.level.and_or.take();
+                self.lead_here(jump.as_slice());
+                let jump = if op == "&&" { Op::JumpIfFalse(0) } else { Op::JumpIfTrue(0) };
+                self.level.and_or = Some(self.emit(jump));
+                self.start_pipe();
+                Ok(Expect::Command)
+            }
+            Token::Op("&") => {
+                self.end_item()?;
+                let end = self.ops.len();
+                self.patch(self.level.item, Op::Async { end });
+                self.start_item();
+                Ok(Expect::Item)
+            }
+            Token::Op(";") | Token::Newline => {
+                self.end_item()?;
+                self.start_item();
+                Ok(Expect::Item)
+            }
+            Token::End => {
+                self.end_item()?;
+                self.end_of_text()?;
+                // Ends `run` by way of `command`.
+                Ok(Expect::Item)
+            }
+            Token::Op(")") if matches!(self.level.kind, Kind::Paren { .. }) => {
+                self.end_item()?;
+                self.close_paren()
+            }
+            Token::Op(";;") if matches!(self.level.kind, Kind::Arm { .. }) => {
+                self.end_item()?;
+                self.end_arm()
+            }
+            other => self.unexpected(&other),
+        }
+    }
+
+    fn end_of_text(&self) -> Parsed<()> {
+        match &self.level.kind {
+            Kind::Top => Ok(()),
+            kind => Err(ParseError::Incomplete(kind.unfinished())),
+        }
+    }
+
+    fn unexpected<T>(&self, token: &Token) -> Parsed<T> {
+        let what = match token {
+            Token::Word(word) => match word.literal() {
+                Some(text) => format!("unexpected \"{text}\""),
+                None => "unexpected word".into(),
+            },
+            Token::Op(op) => format!("unexpected \"{op}\""),
+            Token::Redirect { .. } | Token::Here { .. } => "unexpected redirection".into(),
+            Token::Newline => "unexpected newline".into(),
+            Token::End => "unexpected end of file".into(),
+        };
+        match self.level.kind {
+            Kind::Top => syntax(what),
+            ref kind => syntax(format!("{what} (expecting \"{}\")", kind.end())),
+        }
+    }
+
+    // --- commands ----------------------------------------------------------------------------------
+
+    /// At the start of a command, or at the end of a list. `None` at the end of the text.
+    fn command(&mut self, needed: bool) -> Parsed<Option<Expect>> {
+        let token = self.lexer.next()?;
+        match &token {
+            Token::Newline => {
+                return Ok(Some(if needed { Expect::Command } else { Expect::Item }));
+            }
+            Token::End if needed => return Err(ParseError::Incomplete("unexpected end of file")),
+            Token::End => {
+                self.end_of_text()?;
+                return Ok(None);
+            }
+            Token::Op("(") => {
+                let front = self.emit(Op::Nop);
+                let start = self.emit(Op::Nop);
+                self.open(Kind::Paren { start }, front)?;
+                return Ok(Some(Expect::Item));
+            }
+            Token::Op(")")
+                if !needed && self.level.filled && matches!(self.level.kind, Kind::Paren { .. }) =>
+            {
+                return self.close_paren().map(Some);
+            }
+            Token::Op(";;") if !needed && matches!(self.level.kind, Kind::Arm { .. }) => {
+                return self.end_arm().map(Some);
+            }
+            Token::Op(_) => return self.unexpected(&token),
+            Token::Redirect { .. } | Token::Here { .. } | Token::Word(_) => {}
+        }
+        if let Token::Word(word) = &token
+            && let Some(text) = word.literal()
+            && let Some(next) = self.reserved(text, needed)?
+        {
+            return Ok(Some(next));
+        }
+        self.simple(token).map(Some)
+    }
+
+    /// Words that mean something where a command could start.
+    fn reserved(&mut self, text: &str, needed: bool) -> Parsed<Option<Expect>> {
+        // These end a list, and there must be one.
+        let ends = !needed && self.level.filled;
+        let next = match (text, &self.level.kind) {
+            ("!", _) => {
+                self.level.invert = !self.level.invert;
+                Expect::Command
+            }
+            ("{", _) => {
+                let front = self.emit(Op::Nop);
+                self.open(Kind::Brace { define: None }, front)?;
+                Expect::Item
+            }
+            ("if", _) => {
+                let front = self.emit(Op::Nop);
+                self.open(Kind::If, front)?;
+                Expect::Item
+            }
+            ("while" | "until", _) => {
+                let front = self.emit(Op::Nop);
+                let open = self.emit(Op::Loop { exit: 0 });
+                let start = self.ops.len();
+                self.open(Kind::While { until: text == "until", start, open }, front)?;
+                Expect::Item
+            }
+            ("for", _) => self.open_for()?,
+            ("case", _) => self.open_case()?,
+            ("}", Kind::Brace { define }) if ends => {
+                let define = *define;
+                let redirects = self.trailing_redirects()?;
+                self.close(redirects);
+                if let Some(define) = define {
+                    self.lead_here(&[define]);
+                }
+                Expect::Operator
+            }
+            ("then", Kind::If) if ends => {
+                self.spare(self.level.list);
+                let skip = self.emit(Op::JumpIfFalse(0));
+                self.level.kind = Kind::Then { skip };
+                self.start_list();
+                Expect::Item
+            }
+            ("elif" | "else", Kind::Then { skip }) if ends => {
+                let skip = *skip;
+                let jump = self.emit(Op::Jump(0));
+                self.level.ends.push(jump);
+                self.lead_here(&[skip]);
+                self.level.kind = if text == "elif" { Kind::If } else { Kind::Else };
+                self.start_list();
+                Expect::Item
+            }
+            ("fi", Kind::Then { .. } | Kind::Else) if ends => {
+                if let Kind::Then { skip } = self.level.kind {
+                    let jump = self.emit(Op::Jump(0));
+                    self.level.ends.push(jump);
+                    self.lead_here(&[skip]);
+                    // No branch was taken.
+                    self.emit(Op::Succeed);
+                }
+                self.end_compound()?
+            }
+            ("do", Kind::While { until, start, open }) if ends => {
+                let (until, start, open) = (*until, *start, *open);
+                self.spare(self.level.list);
+                let leave = self.emit(if until { Op::JumpIfTrue(0) } else { Op::JumpIfFalse(0) });
+                self.level.kind = Kind::Do { leave, start, open };
+                self.start_list();
+                Expect::Item
+            }
+            ("done", Kind::Do { leave, start, open }) if ends => {
+                let (leave, start, open) = (*leave, *start, *open);
+                self.emit(Op::Again(start));
+                self.lead_here(&[leave]);
+                self.emit(Op::Done);
+                self.lead_here(&[open]);
+                self.end_compound()?
+            }
+            ("esac", Kind::Arm { .. }) if !needed => {
+                let next = self.end_arm_body();
+                self.emit(Op::Succeed);
+                self.close_case(next)?
+            }
+            ("}" | "then" | "elif" | "else" | "fi" | "do" | "done" | "esac", _) => {
+                return self
+                    .unexpected(&Token::Word(Word { parts: vec![crate::code::Part::Text(text.into())] }));
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(next))
+    }
+
+    /// Opens a construct and its first list.
+    fn open(&mut self, kind: Kind, front: usize) -> Parsed<()> {
+        if self.outer.len() >= MAX_NESTING {
+            return syntax("constructs nested too deeply".into());
+        }
+        let outer = core::mem::replace(&mut self.level, Level::new(kind, front));
+        self.outer.push(outer);
+        self.start_list();
+        Ok(())
+    }
+
+    /// Closes a construct whose last word has been read: redirections may follow.
+    fn end_compound(&mut self) -> Parsed<Expect> {
+        let redirects = self.trailing_redirects()?;
+        self.close(redirects);
+        Ok(Expect::Operator)
+    }
+
+    fn close(&mut self, redirects: Vec<Redirect>) {
+        let outer = self.outer.pop().unwrap_or(Level::new(Kind::Top, 0));
+        let level = core::mem::replace(&mut self.level, outer);
+        self.lead_here(&level.ends);
+        if !redirects.is_empty() {
+            self.emit(Op::Restore);
+            let end = self.ops.len();
+            self.note_here(&redirects, level.front);
+            self.patch(level.front, Op::Redirect { redirects, end });
+        }
+    }
+
+    fn close_paren(&mut self) -> Parsed<Expect> {
+        if let Kind::Paren { start } = self.level.kind {
+            let end = self.ops.len();
+            self.patch(start, Op::Subshell { end });
+        }
+        self.end_compound()
+    }
+
+    /// `for NAME [in WORD...]; do`
+    fn open_for(&mut self) -> Parsed<Expect> {
+        let name = match self.lexer.next()? {
+            Token::Word(word) => match word.literal() {
+                Some(name) if is_name(name) => String::from(name),
+                _ => return syntax("bad for loop variable".into()),
+            },
+            Token::End => return Err(ParseError::Incomplete("unexpected end of file")),
+            _ => return syntax("bad for loop variable".into()),
+        };
+        self.newlines()?;
+        let mut words = None;
+        match self.lexer.next()? {
+            Token::Word(word) if word.literal() == Some("in") => {
+                words = Some(self.for_words()?);
+                self.newlines()?;
+                self.expect_word("do")?;
+            }
+            Token::Op(";") => {
+                self.newlines()?;
+                self.expect_word("do")?;
+            }
+            Token::Word(word) if word.literal() == Some("do") => {}
+            Token::End => return Err(ParseError::Incomplete("unexpected end of file (expecting \"do\")")),
+            other => return self.unexpected(&other),
+        }
+        let front = self.emit(Op::Nop);
+        let open = self.emit(Op::For { words, exit: 0 });
+        let leave = self.emit(Op::Next { name, done: 0 });
+        self.open(Kind::Do { leave, start: leave, open }, front)?;
+        Ok(Expect::Item)
+    }
+
+    /// The words of a `for` up to the end of their line.
+    fn for_words(&mut self) -> Parsed<Vec<Word>> {
+        let mut words = Vec::new();
+        loop {
+            match self.lexer.next()? {
+                Token::Word(word) if words.len() < MAX_FIELDS => words.push(word),
+                Token::Op(";") | Token::Newline => return Ok(words),
+                Token::End => {
+                    return Err(ParseError::Incomplete("unexpected end of file (expecting \"do\")"));
+                }
+                other => return self.unexpected(&other),
+            }
+        }
+    }
+
+    /// `case WORD in` up to the bracket behind the first pattern.
+    fn open_case(&mut self) -> Parsed<Expect> {
+        let word = match self.lexer.next()? {
+            Token::Word(word) => word,
+            Token::End => return Err(ParseError::Incomplete("unexpected end of file")),
+            other => return self.unexpected(&other),
+        };
+        self.newlines()?;
+        self.expect_word("in")?;
+        let front = self.emit(Op::Nop);
+        let open = self.emit(Op::Case(word));
+        self.open(Kind::Arm { arm: usize::MAX, open }, front)?;
+        self.arm()
+    }
+
+    /// `PATTERN|PATTERN)`, or `esac`.
+    fn arm(&mut self) -> Parsed<Expect> {
+        self.newlines()?;
+        let Kind::Arm { open, .. } = self.level.kind else { return syntax("unexpected \";;\"".into()) };
+        let mut patterns = Vec::new();
+        let mut bracket = false;
+        loop {
+            match self.lexer.next()? {
+                Token::Op("(") if patterns.is_empty() && !bracket => bracket = true,
+                Token::Word(word) if patterns.is_empty() && !bracket && word.literal() == Some("esac") => {
+                    self.emit(Op::Succeed);
+                    return self.close_case(None);
+                }
+                Token::Word(word) if patterns.len() < MAX_FIELDS => patterns.push(word),
+                Token::End => {
+                    return Err(ParseError::Incomplete("unexpected end of file (expecting \"esac\")"));
+                }
+                other => return self.unexpected(&other),
+            }
+            if patterns.is_empty() {
+                continue;
+            }
+            match self.lexer.next()? {
+                Token::Op("|") => {}
+                Token::Op(")") => break,
+                Token::End => return Err(ParseError::Incomplete("unexpected end of file (expecting \")\")")),
+                other => return self.unexpected(&other),
+            }
+        }
+        let arm = self.emit(Op::Arm { patterns, next: 0 });
+        self.level.kind = Kind::Arm { arm, open };
+        self.start_list();
+        Ok(Expect::Item)
+    }
+
+    /// Ends the body of an arm: on to the end of the `case`. Gives the arm.
+    fn end_arm_body(&mut self) -> Option<usize> {
+        if !self.level.filled {
+            self.emit(Op::Succeed);
+        }
+        let jump = self.emit(Op::Jump(0));
+        self.level.ends.push(jump);
+        let Kind::Arm { arm, .. } = self.level.kind else { return None };
+        self.lead_here(&[arm]);
+        Some(arm)
+    }
+
+    /// `;;`
+    fn end_arm(&mut self) -> Parsed<Expect> {
+        self.end_arm_body();
+        self.arm()
+    }
+
+    /// `esac`: all branches meet before the operation that closes it.
+    fn close_case(&mut self, _last: Option<usize>) -> Parsed<Expect> {
+        let ends = core::mem::take(&mut self.level.ends);
+        self.lead_here(&ends);
+        self.emit(Op::Esac);
+        self.end_compound()
+    }
+
+    fn newlines(&mut self) -> Parsed<()> {
+        while *self.lexer.peek()? == Token::Newline {
+            self.lexer.next()?;
+        }
+        Ok(())
+    }
+
+    fn expect_word(&mut self, wanted: &'static str) -> Parsed<()> {
+        match self.lexer.next()? {
+            Token::Word(word) if word.literal() == Some(wanted) => Ok(()),
+            Token::End => Err(ParseError::Incomplete("unexpected end of file")),
+            Token::Word(word) => syntax(format!(
+                "unexpected \"{}\" (expecting \"{wanted}\")",
+                word.literal().unwrap_or("word")
+            )),
+            _ => syntax(format!("missing \"{wanted}\"")),
+        }
+    }
+
+    /// A simple command, whose first token has been read; or the head of a function.
+    fn simple(&mut self, first: Token) -> Parsed<Expect> {
+        let mut simple = Simple::default();
+        let mut token = first;
+        loop {
+            match token {
+                Token::Word(word) => match word.assignment() {
+                    Some(assignment) if simple.words.is_empty() => simple.assignments.push(assignment),
+                    _ => simple.words.push(word),
+                },
+                Token::Redirect { .. } | Token::Here { .. } => {
+                    let redirect = self.redirect(&token)?;
+                    simple.redirects.push(redirect);
+                }
+                _ => {}
+            }
+            if simple.words.len() + simple.assignments.len() + simple.redirects.len() > MAX_FIELDS {
+                return syntax("too many words".into());
+            }
+            match self.lexer.peek()? {
+                Token::Word(_) | Token::Redirect { .. } | Token::Here { .. } => token = self.lexer.next()?,
+                Token::Op("(") => return self.function(&simple),
+                _ => break,
+            }
+        }
+        let at = self.ops.len();
+        self.note_here(&simple.redirects, at);
+        self.emit(Op::Simple(simple));
+        Ok(Expect::Operator)
+    }
+
+    /// `NAME() {`
+    fn function(&mut self, head: &Simple) -> Parsed<Expect> {
+        let name = match head.words.as_slice() {
+            [word] if head.assignments.is_empty() && head.redirects.is_empty() => word.literal(),
+            _ => None,
+        };
+        let Some(name) = name.filter(|name| is_name(name)) else {
+            return self.unexpected(&Token::Op("("));
+        };
+        self.lexer.next()?;
+        match self.lexer.next()? {
+            Token::Op(")") => {}
+            Token::End => return Err(ParseError::Incomplete("unexpected end of file")),
+            other => return self.unexpected(&other),
+        }
+        self.newlines()?;
+        self.expect_word("{")?;
+        let define = self.emit(Op::Define { name: name.into(), end: 0 });
+        let front = self.emit(Op::Nop);
+        self.open(Kind::Brace { define: Some(define) }, front)?;
+        Ok(Expect::Item)
+    }
+
+    // --- redirections ------------------------------------------------------------------------------
+
+    fn redirect(&mut self, token: &Token) -> Parsed<Redirect> {
+        match *token {
+            Token::Redirect { fd, kind } => match self.lexer.next()? {
+                Token::Word(target) => Ok(Redirect { fd, kind, target }),
+                other => self.unexpected(&other),
+            },
+            // The word is filled in when the text has been reached; until then it carries the slot.
+            Token::Here { fd, slot } => {
+                Ok(Redirect { fd, kind: RedirectKind::Here, target: Word::quoted(format!("{slot}")) })
+            }
+            _ => self.unexpected(token),
+        }
+    }
+
+    fn trailing_redirects(&mut self) -> Parsed<Vec<Redirect>> {
+        let mut redirects = Vec::new();
+        while matches!(self.lexer.peek()?, Token::Redirect { .. } | Token::Here { .. }) {
+            let token = self.lexer.next()?;
+            redirects.push(self.redirect(&token)?);
+            if redirects.len() > MAX_FIELDS {
+                return syntax("too many words".into());
+            }
+        }
+        Ok(redirects)
+    }
+
+    /// Remembers that the operation at `at` has a here-document.
+    fn note_here(&mut self, redirects: &[Redirect], at: usize) {
+        if redirects.iter().any(|r| r.kind == RedirectKind::Here) {
+            self.here.push(at);
+        }
+    }
+
+    /// At the end all texts of here-documents are there.
+    fn fill_here_documents(&mut self) {
+        for at in core::mem::take(&mut self.here) {
+            let redirects = match self.ops.get_mut(at) {
+                Some(Op::Simple(simple)) => &mut simple.redirects,
+                Some(Op::Redirect { redirects, .. }) => redirects,
+                _ => continue,
+            };
+            for redirect in redirects.iter_mut().filter(|r| r.kind == RedirectKind::Here) {
+                let slot = match redirect.target.parts.as_slice() {
+                    [crate::code::Part::Quoted(slot)] => slot.parse::<usize>().ok(),
+                    _ => None,
+                };
+                if let Some(text) = slot.and_then(|slot| self.lexer.here.get_mut(slot)).and_then(Option::take)
+                {
+                    redirect.target = text;
+                }
+            }
+        }
+    }
+}
