@@ -65,6 +65,15 @@ impl BootInfo {
         &self.cpus[..self.cpus_len]
     }
 
+    /// The initial RAM file system, in the linear map.
+    pub(crate) fn initrd(&self) -> Option<&'static [u8]> {
+        let range = self.initrd.clone().filter(|range| !range.is_empty())?;
+        let start = core::ptr::with_exposed_provenance(mmu::phys_to_virt(range.start));
+        // SAFETY: RAM that the boot loader filled, mapped with all RAM, taken out of what is handed out (`primary`), and
+        // written by nobody.
+        Some(unsafe { core::slice::from_raw_parts(start, range.len()) })
+    }
+
     /// The value of boot argument `name` (`name=value`), the last one given.
     pub(crate) fn arg(&self, name: &str) -> Option<&'static str> {
         let mut words = self.bootargs.split_ascii_whitespace();

@@ -40,7 +40,7 @@ mod tests;
 
 pub(crate) use page::Page;
 
-use crate::{bench, workload};
+use crate::{bench, fs, workload};
 use core::fmt;
 
 /// One test of the kernel.
@@ -64,6 +64,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "selftest", tests: tests::TESTS },
     Group { name: "workload", tests: workload::TESTS },
     Group { name: "bench", tests: bench::TESTS },
+    Group { name: "fs", tests: fs::selftest::TESTS },
 ];
 
 /// Why a test did not pass. What was wrong has been written as a diagnostic already.

@@ -330,6 +330,11 @@ impl Task {
         run_queue::wake_from(self, &[State::Sleeping]);
     }
 
+    /// Wakes the task out of an interruptible wait, if it is in one, to look at what it waits for again.
+    pub(crate) fn nudge(&self) {
+        run_queue::wake_from(self, &[State::Sleeping]);
+    }
+
     /// How often it gave its CPU up, and how often it was taken.
     pub(crate) fn switches(&self) -> (u64, u64) {
         (self.voluntary.load(Ordering::Relaxed), self.involuntary.load(Ordering::Relaxed))
