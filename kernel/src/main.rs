@@ -33,7 +33,9 @@ mod time;
 // F6: surface.
 #[expect(unsafe_code, reason = "exceptions on purpose, an opaque loop")]
 mod bench;
+mod fs;
 mod selftest;
+mod shell;
 #[expect(unsafe_code, reason = "C functions with symbols, hand-written instructions, raw arguments")]
 mod workload;
 
@@ -82,7 +84,10 @@ fn init() {
     // The other CPUs, each from `secondary_main`.
     let cpus = boot::start_cpus(task::prepare_cpu);
     let _ = writeln!(Early, "{cpus} CPUs");
-    arch::power::off(0)
+    // Files: the initramfs at `/`, and the trees in it; keys from the console.
+    fs::init().expect("memory for the file systems");
+    // The shell.
+    shell::start().expect("memory for the shell");
 }
 
 /// A CPU that `boot::start_cpus` started: its share of each room.

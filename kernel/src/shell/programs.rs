@@ -1,0 +1,63 @@
+//! The kernel's own programs, beside those of `crates/sh`.
+
+use super::{tour, xray};
+use crate::{selftest, workload};
+use core::cell::RefCell;
+use core::fmt::{self, Write};
+use sh::{Ctx, Program};
+
+/// One line for each: what `help` shows, and what runs.
+pub(super) const PROGRAMS: &[Program] = &[
+    Program {
+        name: "selftest",
+        usage: "[FILTER]",
+        help: "run the in-kernel tests",
+        main: |ctx, args| with_streams(ctx, args, selftest::run),
+    },
+    Program {
+        name: "tour",
+        usage: "",
+        help: "show what this kernel can do, in two minutes",
+        main: tour::main,
+    },
+    Program {
+        name: "work",
+        usage: "NAME [ARG]... [-n COUNT] [-c CPU]",
+        help: "run a workload and print its result",
+        main: |ctx, args| with_streams(ctx, args, workload::run),
+    },
+    Program {
+        name: "xray",
+        usage: "SYMBOL|ADDR [N]",
+        help: "show live code, what was compiled there, and who changed it",
+        main: xray::main,
+    },
+];
+
+/// What most rooms have for a program: it gets its arguments and two writers, and gives its status.
+type Plain = fn(&[&str], &mut dyn Write, &mut dyn Write) -> i32;
+
+/// Runs a `Plain` program on the streams of `ctx`.
+fn with_streams(ctx: &mut Ctx, args: &[&str], run: Plain) -> i32 {
+    let shared = RefCell::new(ctx);
+    run(args, &mut Out(&shared), &mut Err(&shared))
+}
+
+struct Out<'a, 'c>(&'a RefCell<&'c mut Ctx>);
+struct Err<'a, 'c>(&'a RefCell<&'c mut Ctx>);
+
+impl Write for Out<'_, '_> {
+    /// Fails when the program should stop: its reader has gone, or Ctrl-C was pressed.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut ctx = self.0.borrow_mut();
+        ctx.print(text);
+        if ctx.stopped().is_some() { Result::Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl Write for Err<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.borrow_mut().eprint(text);
+        Ok(())
+    }
+}
