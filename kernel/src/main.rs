@@ -19,16 +19,26 @@ mod exception;
 // F2: what the services are built with.
 #[expect(unsafe_code, reason = "locks, per-CPU data, published pointers")]
 mod sync;
+#[expect(unsafe_code, reason = "the only writer of kernel text")]
+mod text;
 
 // F3: services.
 #[expect(unsafe_code, reason = "calls handlers through untyped slots")]
 mod irq;
+#[expect(unsafe_code, reason = "reads the symbol table where the loader put it")]
+mod ksyms;
 #[expect(unsafe_code, reason = "hands out memory")]
 mod mm;
 #[expect(unsafe_code, reason = "stacks, lists through tasks, the change of stacks")]
 mod task;
 #[expect(unsafe_code, reason = "a heap through timers")]
 mod time;
+
+// F4: hooks.
+#[expect(unsafe_code, reason = "reads the table of sites that the linker gathered")]
+mod ftrace;
+#[expect(unsafe_code, reason = "a table read without a lock, saved registers changed at a hit")]
+mod kprobes;
 
 // F6: surface.
 #[expect(unsafe_code, reason = "exceptions on purpose, an opaque loop")]
@@ -81,6 +91,13 @@ fn kernel_main() -> ! {
 fn init() {
     // Workers of the kernel's own.
     task::start_workers().expect("memory for workers");
+    // Names of functions.
+    ksyms::init();
+    // Every function's entry, ready to be traced.
+    ftrace::init().expect("sites as the compiler makes them");
+    // Probes. Their fault hook comes before the next: it puts the PC back on a word that faulted in its slot.
+    kprobes::init().expect("free breakpoint slots");
+    arch::probe_read::init().expect("a free fault slot");
     // The other CPUs, each from `secondary_main`.
     let cpus = boot::start_cpus(task::prepare_cpu);
     let _ = writeln!(Early, "{cpus} CPUs");

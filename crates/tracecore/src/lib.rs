@@ -9,7 +9,5 @@ extern crate std;
 pub mod errno;
 pub mod fetch;
 pub mod probe;
-pub mod ring;
-mod ring_env;
 pub mod symbolize;
 pub mod symtab;

@@ -13,6 +13,7 @@
 //! | `timer`  | the generic timer |
 //! | `uart`   | the PL011 |
 //! | `pmu`    | the instruction counter |
+//! | `probe_read` | reading memory that may not be there |
 //! | `power`  | PSCI: CPUs on, machine off |
 //! | `semihosting` | calls to the host: standard output, exit status |
 //! | `thread` | the part of a task that the exception path touches |
@@ -24,6 +25,7 @@ pub(crate) mod gic;
 pub(crate) mod mmu;
 pub(crate) mod pmu;
 pub(crate) mod power;
+pub(crate) mod probe_read;
 pub(crate) mod semihosting;
 pub(crate) mod thread;
 pub(crate) mod timer;

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | only this CPU, also its interrupts | [`PerCpu`] of atomics, under a [`PreemptGuard`] or [`IrqGuard`] |
 //! | other CPUs, seldom, short | [`SpinLock`]: masks interrupts, never sleeps |
+//! | other CPUs, while interrupting them | [`PreemptLock`]: preemption off, interrupts on |
 //! | other CPUs, for long | `task::Mutex`: sleeps, so tasks only |
 //! | readers in exception handlers, writers rare | [`Published`]: readers take no lock and write nothing shared |
 //!
@@ -21,6 +22,7 @@ mod irq_work;
 mod list;
 mod once;
 mod percpu;
+mod preempt_lock;
 mod published;
 pub(crate) mod quiesce;
 mod spin;
@@ -35,5 +37,6 @@ pub(crate) use irq_work::{IrqWork, handle_irq_work_ipi, set_irq_work_ipi};
 pub(crate) use list::{Link, Linked, List};
 pub(crate) use once::Once;
 pub(crate) use percpu::{PerCpu, per_cpu};
+pub(crate) use preempt_lock::{PreemptLock, PreemptLockGuard};
 pub(crate) use published::Published;
 pub(crate) use spin::{SpinGuard, SpinLock};

@@ -1,0 +1,154 @@
+//! What happens at a hit. See the drawing in the room's head.
+//!
+//! All of this is `noinstr`: a probe on any of it would strike before the nested hit can be told from the first. What it
+//! calls is inlined, or `a64`'s simulation (which the linker script puts into the same range), or a handler, from where
+//! on nesting is told.
+
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use a64::{Memory, UserRegs};
+
+use super::point::{Flow, Point, Run};
+use super::{BRK_PROBE, table};
+use crate::arch::{daif, probe_read};
+use crate::exception::{Handled, PtRegs};
+use crate::sync::{CpuPin, per_cpu};
+
+/// What one CPU keeps: see the room's head for why it is enough.
+struct State {
+    /// The point whose handlers are running.
+    active: AtomicPtr<Point>,
+    /// The point whose word is in its slot.
+    stepping: AtomicPtr<Point>,
+    /// DAIF of the interrupted code, while stepping.
+    daif: AtomicU64,
+}
+
+per_cpu! {
+    static STATE: State = State {
+        active: AtomicPtr::new(core::ptr::null_mut()),
+        stepping: AtomicPtr::new(core::ptr::null_mut()),
+        daif: AtomicU64::new(0),
+    };
+}
+
+#[inline(always)]
+fn state(pin: &CpuPin) -> &State {
+    STATE.this_cpu(pin)
+}
+
+#[inline(always)]
+fn pinned() -> CpuPin {
+    // SAFETY: only called in exception context, with interrupts masked: nothing moves this code to another CPU.
+    unsafe { CpuPin::assume() }
+}
+
+/// Literals of simulated loads.
+struct Literals;
+
+impl Memory for Literals {
+    #[inline(always)]
+    fn read_u32(&self, addr: u64) -> Result<u32, a64::Fault> {
+        probe_read::read_u32(addr).map_err(|_| a64::Fault { addr })
+    }
+
+    #[inline(always)]
+    fn read_u64(&self, addr: u64) -> Result<u64, a64::Fault> {
+        probe_read::read_u64(addr).map_err(|_| a64::Fault { addr })
+    }
+}
+
+noinstr! {
+    /// BRK #4: a probe was hit.
+    pub(super) fn brk(regs: &mut PtRegs) -> Handled {
+        let Some(point) = table::lookup(regs.pc()) else { return vanished(regs) };
+        let pin = pinned();
+        let state = state(&pin);
+        if state.active.load(Ordering::Relaxed).is_null() {
+            state.active.store(core::ptr::from_ref(point).cast_mut(), Ordering::Relaxed);
+            let flow = point.run_pre(regs, &pin);
+            state.active.store(core::ptr::null_mut(), Ordering::Relaxed);
+            if flow == Flow::Diverted {
+                return Handled::Yes;
+            }
+        } else {
+            point.count_miss();
+        }
+        match point.run() {
+            &Run::Slot(slot) => {
+                state.stepping.store(core::ptr::from_ref(point).cast_mut(), Ordering::Relaxed);
+                state.daif.store(regs.pstate() & daif::ALL, Ordering::Relaxed);
+                regs.set_pstate(regs.pstate() | daif::ALL);
+                regs.set_pc(slot);
+            }
+            Run::Simulate(op) => {
+                if op.run(regs.user_mut(), &Literals).is_err() {
+                    // The literal is gone: let the CPU find out for itself, out of line.
+                    return Handled::No;
+                }
+                after(point, regs, state, &pin);
+            }
+        }
+        Handled::Yes
+    }
+
+    /// BRK #6 behind the word in a slot: it has executed.
+    pub(super) fn step_done(regs: &mut PtRegs) -> Handled {
+        let pin = pinned();
+        let state = state(&pin);
+        let Some(point) = stepping(state, regs, 4) else { return Handled::No };
+        regs.set_pc(point.addr() + 4);
+        finish(state, regs);
+        after(point, regs, state, &pin);
+        Handled::Yes
+    }
+
+    /// An abort: of the word in a slot?
+    pub(super) fn fault(regs: &mut PtRegs, _esr: u64, _far: u64) -> Handled {
+        let pin = pinned();
+        let state = state(&pin);
+        if let Some(point) = stepping(state, regs, 0) {
+            // As if the word had faulted in its place. The other hooks see the PC of the probe.
+            regs.set_pc(point.addr());
+            finish(state, regs);
+        }
+        Handled::No
+    }
+
+    /// A BRK without a point: it was removed while this CPU was on its way here, or it is none of ours.
+    fn vanished(regs: &PtRegs) -> Handled {
+        match probe_read::read_u32(regs.pc()) {
+            Ok(word) if word == a64::encode::brk(BRK_PROBE).0 => Handled::No,
+            // Execute what is there now.
+            _ => Handled::Yes,
+        }
+    }
+}
+
+/// The point whose slot the PC is in, `offset` bytes behind its start.
+#[inline(always)]
+fn stepping<'a>(state: &State, regs: &PtRegs, offset: u64) -> Option<&'a Point> {
+    // SAFETY: a point in its slot keeps its CPU from passing a quiet point (interrupts are masked), so it is alive.
+    let point = unsafe { state.stepping.load(Ordering::Relaxed).as_ref() }?;
+    matches!(point.run(), &Run::Slot(slot) if slot + offset == regs.pc()).then_some(point)
+}
+
+/// Leaves the slot: DAIF as the interrupted code had it.
+#[inline(always)]
+fn finish(state: &State, regs: &mut PtRegs) {
+    state.stepping.store(core::ptr::null_mut(), Ordering::Relaxed);
+    regs.set_pstate(regs.pstate() & !daif::ALL | state.daif.load(Ordering::Relaxed));
+}
+
+/// Runs the post handlers, unless this is a nested hit.
+#[inline(always)]
+fn after(point: &Point, regs: &mut PtRegs, state: &State, pin: &CpuPin) {
+    if point.has_post() && state.active.load(Ordering::Relaxed).is_null() {
+        state.active.store(core::ptr::from_ref(point).cast_mut(), Ordering::Relaxed);
+        point.run_post(regs, pin);
+        state.active.store(core::ptr::null_mut(), Ordering::Relaxed);
+    }
+}
+
+/// The registers as `a64` has them; says that the layouts agree.
+const _: () = assert!(core::mem::offset_of!(UserRegs, pc) == 32 * 8);

@@ -1,0 +1,68 @@
+//! kprobes: a breakpoint on any instruction, a handler before (and after) it.
+//!
+//! # The life of a hit
+//!
+//! ```text
+//!   … ldr x1, [x0]          the probed word is BRK #4 while armed; the original waits in a slot
+//!        │ BRK exception: everything is saved into a PtRegs, all of DAIF is masked
+//!        ▼
+//!   hit::brk ── lookup ──▶ no probe here: a CPU has just removed it, the word is the original again: resume
+//!        │
+//!        ├─ handlers of another probe are running on this CPU: count a miss, run no handler
+//!        ├─ else run the handlers ──▶ one has diverted the flow: resume where it says
+//!        ▼
+//!   how does the word execute?
+//!        ├─ simulate   on the saved registers (branches, PC-relative words) ──▶ post handlers, resume
+//!        └─ step       resume in the slot with DAIF masked:
+//!                          ldr x1, [x0]      the original word: it may fault, then the PC is put back on the probe and
+//!                          brk #6            the fault is what it would have been without one
+//!                            │ BRK exception
+//!                            ▼
+//!                      hit::step_done ── PC behind the probe, DAIF as it was ──▶ post handlers, resume
+//! ```
+//!
+//! # What is kept per CPU, and why it is enough
+//!
+//! Handlers run with DAIF masked, and so does the one word in a slot. So on one CPU at most one probe is running
+//! handlers (a nested hit runs none), and at most one is stepping: a nested hit strikes in a handler, that is
+//! before the outer step has begun or after it has ended. One flag and one saved DAIF suffice at any depth.
+//!
+//! # Placing and arming
+//!
+//! | state | text | table | slot | |
+//! |---|---|---|---|---|
+//! | registered | original | published | filled | `Kprobe::register` |
+//! | armed | BRK #4 | published | filled | `arm`: one transaction for a whole batch |
+//! | removed | original | unlinked | freed after a quiet point | dropping the `Kprobe` |
+//!
+//! A probe cannot be armed before it is published: arming takes a registered [`Kprobe`].
+//!
+//! | file | what |
+//! |---|---|
+//! | `place` | may this word be probed, and how does it execute? |
+//! | `table` | address → point, read without a lock |
+//! | `point` | a probed address, its handlers, registration and arming |
+//! | `hit`   | the exceptions; the only part that runs at a hit, and never traced or probed |
+
+mod hit;
+mod place;
+mod point;
+mod table;
+
+pub(crate) use place::{Refusal, check};
+pub(crate) use point::{Flow, Handler, Kprobe, Listed, arm_all, disarm_all, list};
+
+use tracecore::errno::Errno;
+
+/// BRK immediate of a probe; Linux's (`arch/arm64/include/asm/brk-imm.h`).
+pub(crate) const BRK_PROBE: u16 = 0x004;
+/// BRK immediate behind the word in a slot; Linux's.
+pub(crate) const BRK_STEP_DONE: u16 = 0x006;
+
+/// Takes the two breakpoints and a fault slot. Once, at boot.
+pub(crate) fn init() -> Result<(), Errno> {
+    crate::exception::register_brk(BRK_PROBE, hit::brk).map_err(|_| Errno::EBUSY)?;
+    crate::exception::register_brk(BRK_STEP_DONE, hit::step_done).map_err(|_| Errno::EBUSY)?;
+    crate::exception::register_fault(hit::fault).map_err(|_| Errno::EBUSY)?;
+    crate::text::register_owner(point::owner)
+}

@@ -1,0 +1,362 @@
+//! A probed address: how its word executes, who handles its hits, and the life of a registration.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+use a64::{Insn, SimOp, encode};
+
+use super::place::{Execution, Refusal, check};
+use super::{BRK_PROBE, BRK_STEP_DONE, table};
+use crate::exception::PtRegs;
+use crate::sync::{CpuPin, Pinned, PreemptGuard, PreemptLock, PreemptLockGuard, Published, quiesce};
+use crate::text::{self, OwnedWord, Patch, Slot};
+
+/// What a handler has done to the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Nothing: the probed word executes.
+    Continue,
+    /// It has set the PC: the word is not executed and no further handler runs.
+    Diverted,
+}
+
+/// Who is called at a hit.
+///
+/// Runs in exception context with DAIF masked: it allocates nothing, takes no lock that a task may hold, does not sleep.
+pub(crate) trait Handler: Send + Sync {
+    /// Before the word executes. May change registers and the PC.
+    fn pre(&self, addr: u64, regs: &mut PtRegs, pin: &CpuPin) -> Flow;
+
+    /// After it, if [`Handler::has_post`] says so.
+    fn post(&self, _addr: u64, _regs: &mut PtRegs, _pin: &CpuPin) {}
+
+    /// Whether [`Handler::post`] does anything. Asked once, at registration.
+    fn has_post(&self) -> bool {
+        false
+    }
+
+    /// What `xray` and the list of probes call it.
+    fn name(&self) -> &str {
+        "kprobe"
+    }
+}
+
+/// How the hit path executes the word.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Run {
+    /// Resume here: the word and BRK #6.
+    Slot(u64),
+    /// Carry it out on the saved registers.
+    Simulate(SimOp),
+}
+
+/// A handler at a point.
+struct Entry {
+    handler: Arc<dyn Handler>,
+    /// Set when the BRK is in place, cleared before it is taken away.
+    armed: AtomicBool,
+    /// Misses of the point when it was armed, and those of the times before.
+    missed_at_arm: AtomicU64,
+    missed: AtomicU64,
+}
+
+/// A probed address. Lives from the first registration to a quiet point after the last.
+pub(crate) struct Point {
+    addr: u64,
+    run: Run,
+    next: AtomicPtr<Point>,
+    /// All handlers, in order of registration; replaced whole.
+    entries: Published<Vec<Arc<Entry>>>,
+    /// Whether any of them wants to be called after the word.
+    post: AtomicBool,
+    /// How many of them are armed; changed under the lock. The word is BRK while it is not zero.
+    armed: AtomicU64,
+    missed: AtomicU64,
+    original: Insn,
+    /// Keeps the slot that `run` names.
+    _slot: Option<Slot>,
+}
+
+impl Point {
+    #[inline(always)]
+    pub(super) fn addr(&self) -> u64 {
+        self.addr
+    }
+
+    #[inline(always)]
+    pub(super) fn run(&self) -> &Run {
+        &self.run
+    }
+
+    #[inline(always)]
+    pub(super) fn next(&self) -> &AtomicPtr<Point> {
+        &self.next
+    }
+
+    /// A hit that ran no handler.
+    #[inline(always)]
+    pub(super) fn count_miss(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(super) fn has_post(&self) -> bool {
+        self.post.load(Ordering::Relaxed)
+    }
+
+    /// Runs the armed handlers in the order in which they were registered.
+    #[inline(always)]
+    pub(super) fn run_pre(&self, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
+        if let Some(entries) = self.entries.read(pin) {
+            for entry in entries {
+                if entry.armed.load(Ordering::Relaxed)
+                    && entry.handler.pre(self.addr, regs, pin) == Flow::Diverted
+                {
+                    return Flow::Diverted;
+                }
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Runs those that want to be called afterwards.
+    #[inline(always)]
+    pub(super) fn run_post(&self, regs: &mut PtRegs, pin: &CpuPin) {
+        if let Some(entries) = self.entries.read(pin) {
+            for entry in entries.iter().filter(|entry| entry.armed.load(Ordering::Relaxed)) {
+                entry.handler.post(self.addr, regs, pin);
+            }
+        }
+    }
+
+    fn patch(&self, arm: bool) -> Patch {
+        let brk = encode::brk(BRK_PROBE);
+        let (expected, new) = if arm { (self.original, brk) } else { (brk, self.original) };
+        Patch { addr: self.addr as usize, expected, new }
+    }
+
+    /// The handlers as they are, for the holder of the lock.
+    fn entries<'p>(&self, pin: &'p impl Pinned) -> &'p [Arc<Entry>] {
+        self.entries.read(pin).map_or(&[], Vec::as_slice)
+    }
+
+    fn set_entries(&self, entries: Vec<Arc<Entry>>) {
+        self.post.store(entries.iter().any(|entry| entry.handler.has_post()), Ordering::Relaxed);
+        self.entries.publish((!entries.is_empty()).then(|| Box::new(entries)));
+    }
+}
+
+/// Held while probes are registered, armed, disarmed, removed or listed; never by a hit.
+static LOCK: PreemptLock<()> = PreemptLock::new(());
+
+/// A registration: a handler on an address. Dropping it disarms it, waits until no CPU can be in it, and frees it.
+pub(crate) struct Kprobe {
+    point: Arc<Point>,
+    entry: Arc<Entry>,
+}
+
+impl Kprobe {
+    /// Puts `handler` on the instruction at `addr`, disarmed.
+    ///
+    /// # Errors
+    /// Why the address cannot be probed; nothing is changed then.
+    pub(crate) fn register(addr: usize, handler: Arc<dyn Handler>) -> Result<Self, Refusal> {
+        let lock = LOCK.lock();
+        let known = table::find(&lock, addr as u64);
+        let old = known.as_ref().map_or(&[][..], |point| point.entries(&lock));
+        let mut entries = Vec::new();
+        entries.try_reserve_exact(old.len() + 1).map_err(|_| Refusal::NoMemory)?;
+        entries.extend(old.iter().cloned());
+        let entry = Arc::new(Entry {
+            handler,
+            armed: AtomicBool::new(false),
+            missed_at_arm: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        });
+        entries.push(entry.clone());
+        let point = match known {
+            Some(point) => point,
+            None => new_point(addr as u64, &lock)?,
+        };
+        point.set_entries(entries);
+        Ok(Self { point, entry })
+    }
+
+    /// The probed address.
+    pub(crate) fn addr(&self) -> usize {
+        self.point.addr as usize
+    }
+
+    /// Arms it: from now on its handler is called.
+    pub(crate) fn arm(&self) -> Result<(), Refusal> {
+        arm_all(core::slice::from_ref(&self))
+    }
+
+    /// Disarms it. Handlers that have begun may still be running when this returns.
+    pub(crate) fn disarm(&self) -> Result<(), Refusal> {
+        disarm_all(core::slice::from_ref(&self))
+    }
+
+    /// Hits that ran no handler while this one was armed, because another probe's handlers were running.
+    pub(crate) fn missed(&self) -> u64 {
+        let _lock = LOCK.lock();
+        self.entry.missed.load(Ordering::Relaxed) + self.missed_now()
+    }
+
+    fn missed_now(&self) -> u64 {
+        if self.entry.armed.load(Ordering::Relaxed) {
+            self.point.missed.load(Ordering::Relaxed) - self.entry.missed_at_arm.load(Ordering::Relaxed)
+        } else {
+            0
+        }
+    }
+
+    /// Counts in or out of the point's armed handlers; the word must change when this says so.
+    fn count(&self, arm: bool) -> bool {
+        let armed = self.point.armed.load(Ordering::Relaxed);
+        let now = if arm { armed + 1 } else { armed - 1 };
+        self.point.armed.store(now, Ordering::Relaxed);
+        (armed == 0) != (now == 0)
+    }
+}
+
+impl Drop for Kprobe {
+    fn drop(&mut self) {
+        // This fails only if somebody else has written there. Then point and handler stay, for the BRK that a CPU may
+        // still meet.
+        if let Err(e) = self.disarm() {
+            log::error!("kprobes: the probe at {:#x} stays: {e}", self.point.addr);
+            return;
+        }
+        let lock = LOCK.lock();
+        let left: Vec<_> = self
+            .point
+            .entries(&lock)
+            .iter()
+            .filter(|entry| !Arc::ptr_eq(entry, &self.entry))
+            .cloned()
+            .collect();
+        let unlinked = left.is_empty().then(|| table::unlink(&lock, &self.point));
+        self.point.set_entries(left);
+        drop(lock);
+        // A CPU that took the BRK before it was removed may stand on the point, in its slot, or in the handler.
+        let kept = (unlinked, self.point.clone(), self.entry.clone());
+        quiesce::defer(Box::new(move || drop(kept)));
+    }
+}
+
+fn new_point(addr: u64, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, Refusal> {
+    let (original, execution) = check(addr as usize)?;
+    let (run, slot) = match execution {
+        Execution::Simulate(sim) => (Run::Simulate(sim.at(addr)), None),
+        Execution::Step => {
+            let slot = Slot::new(&[original, encode::brk(BRK_STEP_DONE)]).map_err(|_| Refusal::NoSlot)?;
+            (Run::Slot(slot.addr() as u64), Some(slot))
+        }
+    };
+    let point = Arc::new(Point {
+        addr,
+        run,
+        next: AtomicPtr::new(core::ptr::null_mut()),
+        entries: Published::empty(),
+        post: AtomicBool::new(false),
+        armed: AtomicU64::new(0),
+        missed: AtomicU64::new(0),
+        original,
+        _slot: slot,
+    });
+    table::link(lock, point.clone());
+    Ok(point)
+}
+
+/// Arms all, or none, by one change of the text. Those that are armed stay so.
+pub(crate) fn arm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
+    let _lock = LOCK.lock();
+    let flip = |arm: bool, probe: &Kprobe| probe.entry.armed.load(Ordering::Relaxed) != arm;
+    let mut patches = patches(probes, true, |probe| flip(true, probe))?;
+    if let Err(e) = text::commit(&mut patches) {
+        probes.iter().filter(|probe| flip(true, probe)).for_each(|probe| {
+            probe.count(false);
+        });
+        return Err(Refusal::Text(e));
+    }
+    for probe in probes.iter().filter(|probe| flip(true, probe)) {
+        probe.entry.missed_at_arm.store(probe.point.missed.load(Ordering::Relaxed), Ordering::Relaxed);
+        probe.entry.armed.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Disarms all, or none, by one change of the text. Those that are disarmed stay so.
+pub(crate) fn disarm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
+    let _lock = LOCK.lock();
+    let armed = |probe: &Kprobe| probe.entry.armed.load(Ordering::Relaxed);
+    let mut patches = patches(probes, false, armed)?;
+    if let Err(e) = text::commit(&mut patches) {
+        probes.iter().filter(|probe| armed(probe)).for_each(|probe| {
+            probe.count(true);
+        });
+        return Err(Refusal::Text(e));
+    }
+    for probe in probes.iter().filter(|probe| armed(probe)) {
+        probe.entry.missed.fetch_add(probe.missed_now(), Ordering::Relaxed);
+        probe.entry.armed.store(false, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Counts the probes that `changes` says change and collects the words that change with them.
+fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> Result<Vec<Patch>, Refusal> {
+    let mut patches = Vec::new();
+    patches.try_reserve_exact(probes.len()).map_err(|_| Refusal::NoMemory)?;
+    for probe in probes.iter().filter(|probe| changes(probe)) {
+        if probe.count(arm) {
+            patches.push(probe.point.patch(arm));
+        }
+    }
+    Ok(patches)
+}
+
+/// A registered handler, for the list of probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// The probed address.
+    pub(crate) addr: usize,
+    /// Whether the handler is called.
+    pub(crate) armed: bool,
+    /// What it calls itself.
+    pub(crate) name: String,
+}
+
+/// All registered handlers, by address.
+pub(crate) fn list() -> Vec<Listed> {
+    let lock = LOCK.lock();
+    let mut all = Vec::new();
+    table::for_each(&lock, |point| {
+        all.extend(point.entries(&lock).iter().map(|entry| Listed {
+            addr: point.addr as usize,
+            armed: entry.armed.load(Ordering::Relaxed),
+            name: entry.handler.name().into(),
+        }));
+    });
+    all.sort_by_key(|listed| listed.addr);
+    all
+}
+
+/// The word that was compiled at `addr`, if there is a probe.
+pub(super) fn original(addr: usize) -> Option<Insn> {
+    let _pinned = PreemptGuard::new();
+    table::lookup(addr as u64).map(|point| point.original)
+}
+
+/// For `text`: whose word is it?
+pub(super) fn owner(addr: usize) -> Option<OwnedWord> {
+    let lock = LOCK.lock();
+    let point = table::find(&lock, addr as u64)?;
+    let entry = point.entries(&lock).iter().find(|entry| entry.armed.load(Ordering::Relaxed))?;
+    Some(OwnedWord { original: point.original, owner: format!("kprobe {}", entry.handler.name()) })
+}

@@ -1,0 +1,44 @@
+//! The kernel's own symbols: every function and variable of the image, both ways.
+//!
+//! The table is appended to the image after the link (`cargo xtask`), at `__ksyms_start`, in the format of
+//! `tracecore::symtab`. It is read in place: a lookup allocates nothing and takes no lock, so it may be used in any
+//! context.
+
+use tracecore::symtab::{Symbol, Symtab};
+
+use crate::boot;
+
+static SYMTAB: spin::once::Once<Symtab<'static>, crate::arch::mmu::Yield> = spin::once::Once::new();
+
+/// Checks the table. Once, at boot. Without a good one the kernel runs on, with no names.
+pub(crate) fn init() {
+    unsafe extern "C" {
+        static __ksyms_start: u8;
+    }
+    let start = &raw const __ksyms_start;
+    let image = &boot::info().image;
+    let end = crate::arch::mmu::KIMAGE_VADDR + image.len();
+    // SAFETY: `mmu::init` mapped all of the image, read-only for this part, and nobody writes it.
+    let blob = unsafe { core::slice::from_raw_parts(start, end - start.addr()) };
+    match Symtab::parse(blob) {
+        Ok(table) => {
+            SYMTAB.call_once(|| table);
+        }
+        Err(e) => log::warn!("ksyms: {e:?}: addresses have no names"),
+    }
+}
+
+/// The table, if there is one.
+pub(crate) fn table() -> Option<&'static Symtab<'static>> {
+    SYMTAB.get()
+}
+
+/// The symbol that `addr` lies in.
+pub(crate) fn by_addr(addr: usize) -> Option<Symbol<'static>> {
+    table()?.by_addr(addr as u64)
+}
+
+/// The symbol that is called exactly `name`.
+pub(crate) fn by_name(name: &str) -> Option<Symbol<'static>> {
+    table()?.by_name(name)
+}

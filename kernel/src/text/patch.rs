@@ -1,0 +1,237 @@
+//! The transaction: all words or none.
+//!
+//! # Which words may change while they are executed
+//!
+//! Arm ARM B2.2.5 ("Concurrent modification and execution of instructions"): if the word before and the word after
+//! the change are both one of B, BL, BRK, HVC, ISB, NOP, SMC, SVC, then a CPU that executes there sees the one or the
+//! other. For every other pair anything may happen, so no CPU may be there: the machine is stopped, once for
+//! the whole batch.
+//!
+//! # One page of the batch
+//!
+//! | step | why |
+//! |---|---|
+//! | map the page at the fixmap, writable, not executable | text itself is never writable |
+//! | store each word | aligned 32-bit stores are single-copy atomic (B2.2.1) |
+//! | `dc cvau` each line, `dsb ish` | the words reach the point at which instruction fetch looks |
+//! | `ic ivau` each line, `dsb ish`, `isb` | no instruction cache keeps the old words |
+//! | unmap, `tlbi vaae1is` | the alias is gone |
+//!
+//! In the end every other CPU takes an interrupt, which is a context synchronisation event: when `commit` returns, no
+//! CPU executes an old word any more.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use a64::Insn;
+use tracecore::errno::Errno;
+
+use super::ranges;
+use crate::arch::mmu::Alias;
+use crate::arch::{PAGE_SIZE, cache, cpu, mmu};
+use crate::sync::{self, PreemptLock, PreemptLockGuard};
+
+/// A change of one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patch {
+    /// Address of the word.
+    pub(crate) addr: usize,
+    /// What must be there.
+    pub(crate) expected: Insn,
+    /// What shall be there.
+    pub(crate) new: Insn,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchError {
+    /// Not a word address of kernel text.
+    NotText {
+        /// The address.
+        addr: usize,
+    },
+    /// A word is not what the caller thought.
+    Unexpected {
+        /// The address.
+        addr: usize,
+        /// What the caller thought.
+        expected: Insn,
+        /// What is there.
+        found: Insn,
+    },
+    /// Two changes of the same word.
+    Twice {
+        /// The address.
+        addr: usize,
+    },
+    /// No memory for the batch.
+    NoMemory,
+    /// Called with interrupts masked, where CPUs cannot be synchronised.
+    Context,
+}
+
+impl PatchError {
+    /// The error number for a user.
+    pub(crate) fn errno(self) -> Errno {
+        match self {
+            Self::NotText { .. } | Self::Twice { .. } => Errno::EINVAL,
+            Self::Unexpected { .. } => Errno::EILSEQ,
+            Self::NoMemory => Errno::ENOMEM,
+            Self::Context => Errno::EWOULDBLOCK,
+        }
+    }
+}
+
+impl core::fmt::Display for PatchError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NotText { addr } => write!(f, "{addr:#x} is not a word of kernel text"),
+            Self::Unexpected { addr, expected, found } => {
+                write!(f, "{addr:#x} holds {:#010x}, not {:#010x}", found.0, expected.0)
+            }
+            Self::Twice { addr } => write!(f, "{addr:#x} is changed twice"),
+            Self::NoMemory => f.write_str("no memory for the batch"),
+            Self::Context => f.write_str("text is not patched with interrupts masked"),
+        }
+    }
+}
+
+/// A batch of changes, built up.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    patches: Vec<Patch>,
+}
+
+impl Transaction {
+    /// An empty batch with room for `n` changes.
+    pub(crate) fn with_capacity(n: usize) -> Result<Self, PatchError> {
+        let mut patches = Vec::new();
+        patches.try_reserve_exact(n).map_err(|_| PatchError::NoMemory)?;
+        Ok(Self { patches })
+    }
+
+    /// Adds a change.
+    pub(crate) fn push(&mut self, addr: usize, expected: Insn, new: Insn) -> Result<(), PatchError> {
+        self.patches.try_reserve(1).map_err(|_| PatchError::NoMemory)?;
+        self.patches.push(Patch { addr, expected, new });
+        Ok(())
+    }
+
+    /// Makes all changes, or none.
+    pub(crate) fn commit(mut self) -> Result<(), PatchError> {
+        commit(&mut self.patches)
+    }
+}
+
+/// May `insn` be on either side of a change while it is executed?
+const fn live(insn: Insn) -> bool {
+    insn.matches(0x7c00_0000, 0x1400_0000) // B, BL
+        || matches!(insn.0, 0xd503_201f | 0xd503_3fdf) // NOP, ISB SY
+        || insn.matches(0xffe0_001f, 0xd420_0000) // BRK
+        || (insn.matches(0xffe0_001c, 0xd400_0000) && insn.0 & 3 != 0) // SVC, HVC, SMC
+}
+
+/// The word at a text address, as instruction fetch would have it.
+pub(crate) fn read_word(addr: usize) -> Option<Insn> {
+    if !addr.is_multiple_of(4) || !ranges::is_text(addr) {
+        return None;
+    }
+    // SAFETY: text is mapped and readable, the address is aligned; atomic, since others may write it.
+    Some(Insn(
+        unsafe { AtomicU32::from_ptr(core::ptr::with_exposed_provenance_mut(addr)) }.load(Ordering::Relaxed),
+    ))
+}
+
+/// Makes all changes of `patches`, or none; sorts them by address. For a few changes on the caller's stack.
+pub(crate) fn commit(patches: &mut [Patch]) -> Result<(), PatchError> {
+    if crate::arch::daif::irqs_masked() && cpu::online() > 1 {
+        return Err(PatchError::Context);
+    }
+    patches.sort_unstable_by_key(|patch| patch.addr);
+    let writer = Writer::lock();
+    writer.check(patches)?;
+    if patches.iter().all(|patch| live(patch.expected) && live(patch.new)) {
+        writer.write(patches);
+        if cpu::online() > 1 {
+            // An interrupt's entry and return are context synchronisation events; `isb` says what it is for.
+            sync::on_each_cpu(&cache::isb);
+        }
+    } else {
+        sync::stop_machine(|| writer.write(patches));
+    }
+    Ok(())
+}
+
+/// Fills executable memory that no CPU can be executing (a slot not yet handed out).
+pub(super) fn fill(addr: usize, words: &[Insn]) {
+    Writer::lock().write_run(addr, words.iter().copied());
+}
+
+/// The right to write text; one at a time.
+struct Writer {
+    _lock: PreemptLockGuard<'static, ()>,
+}
+
+static WRITER: PreemptLock<()> = PreemptLock::new(());
+
+impl Writer {
+    fn lock() -> Self {
+        Self { _lock: WRITER.lock() }
+    }
+
+    fn check(&self, patches: &[Patch]) -> Result<(), PatchError> {
+        let mut before = None;
+        for &Patch { addr, expected, .. } in patches {
+            let found = read_word(addr).ok_or(PatchError::NotText { addr })?;
+            if before == Some(addr) {
+                return Err(PatchError::Twice { addr });
+            }
+            if found != expected {
+                return Err(PatchError::Unexpected { addr, expected, found });
+            }
+            before = Some(addr);
+        }
+        Ok(())
+    }
+
+    /// Writes checked, sorted changes, page by page.
+    fn write(&self, patches: &[Patch]) {
+        for page in patches.chunk_by(|a, b| a.addr / PAGE_SIZE == b.addr / PAGE_SIZE) {
+            let Some(alias) = page.first().and_then(|first| self.alias(first.addr)) else { continue };
+            for patch in page {
+                store(&alias, patch.addr, patch.new);
+            }
+            // Neighbours often share a line; what lies between two changes costs little.
+            for run in page.chunk_by(|a, b| b.addr - a.addr <= NEAR) {
+                if let (Some(first), Some(last)) = (run.first(), run.last()) {
+                    cache::sync_icache(alias.at(first.addr), first.addr, last.addr - first.addr + 4);
+                }
+            }
+        }
+    }
+
+    /// Writes words side by side within one page.
+    fn write_run(&self, addr: usize, words: impl ExactSizeIterator<Item = Insn>) {
+        let len = words.len() * 4;
+        let Some(alias) = self.alias(addr) else { return };
+        for (i, word) in words.enumerate() {
+            store(&alias, addr + 4 * i, word);
+        }
+        cache::sync_icache(alias.at(addr), addr, len);
+    }
+
+    fn alias(&self, addr: usize) -> Option<Alias> {
+        // SAFETY: holding `self` makes this the only user of the fixmap page; what is written is checked text or a
+        // free slot. The alias exists since boot made its tables.
+        unsafe { Alias::map(0, mmu::image_phys(addr)) }
+    }
+}
+
+/// Changes closer than this share their cache maintenance.
+const NEAR: usize = 64;
+
+fn store(alias: &Alias, addr: usize, word: Insn) {
+    // SAFETY: the alias maps the page of `addr`, writable, and words are aligned; atomic, since CPUs fetch it.
+    unsafe { AtomicU32::from_ptr(core::ptr::with_exposed_provenance_mut(alias.at(addr))) }
+        .store(word.0, Ordering::Relaxed);
+}

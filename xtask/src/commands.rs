@@ -1,5 +1,0 @@
-//! The longer commands.
-
-pub mod bench;
-pub mod gdb;
-pub mod test;
