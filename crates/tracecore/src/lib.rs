@@ -7,7 +7,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod errno;
+pub mod error_log;
+pub mod event;
 pub mod fetch;
 pub mod probe;
 pub mod symbolize;
 pub mod symtab;
+pub mod text;

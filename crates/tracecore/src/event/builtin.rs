@@ -1,0 +1,52 @@
+//! The classes that are there before anyone defines one: what is written to `trace_marker` and
+//! `trace_marker_raw`. They belong to the system `ftrace` and have Linux's ids.
+
+use super::{Class, Field, LineStyle, Piece, Shown};
+use alloc::borrow::Cow;
+use alloc::vec;
+
+/// The id of [`print_class`].
+const PRINT_ID: u16 = 5;
+/// The id of [`raw_data_class`].
+const RAW_DATA_ID: u16 = 19;
+
+/// A text, from `trace_marker`. The record is the header, an address of the writer, and the text with its line
+/// end.
+pub fn print_class() -> Class {
+    Class {
+        id: PRINT_ID,
+        system: Cow::Borrowed("ftrace"),
+        name: Cow::Borrowed("print"),
+        fields: vec![
+            Field::new("unsigned long", "ip", 8, 8, false),
+            Field::array("char", "buf", "[]", 16, 0, false),
+        ],
+        print_fmt: Cow::Borrowed("\"%ps: %s\", (void *)REC->ip, REC->buf"),
+        pieces: vec![
+            Piece::Literal(Cow::Borrowed("tracing_mark_write: ")),
+            Piece::Value { field: 1, shown: Shown::Chars, count: None },
+        ],
+        style: LineStyle::Bare,
+    }
+}
+
+/// Bytes with an id, from `trace_marker_raw`.
+pub fn raw_data_class() -> Class {
+    Class {
+        id: RAW_DATA_ID,
+        system: Cow::Borrowed("ftrace"),
+        name: Cow::Borrowed("raw_data"),
+        fields: vec![
+            Field::new("unsigned int", "id", 8, 4, false),
+            Field::array("char", "buf", "[]", 12, 0, false),
+        ],
+        print_fmt: Cow::Borrowed("\"id:%04x %08x\", REC->id, (int)REC->buf[0]"),
+        pieces: vec![
+            Piece::Literal(Cow::Borrowed("# ")),
+            Piece::Value { field: 0, shown: Shown::BareHex, count: None },
+            Piece::Literal(Cow::Borrowed(" buf: ")),
+            Piece::Value { field: 1, shown: Shown::Bytes, count: None },
+        ],
+        style: LineStyle::Bare,
+    }
+}

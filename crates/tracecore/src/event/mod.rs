@@ -1,0 +1,192 @@
+//! Event classes: what a record looks like, as data.
+//!
+//! A [`Class`] is an id, a name, fields at offsets, and a print program. Everything that anyone shows of an event
+//! is read off it, so a new event is a new table and no new code:
+//!
+//! ```text
+//!                ┌─▶ events/SYSTEM/NAME/format      Class::format
+//!     Class ─────┼─▶ the record's line in `trace`   Class::print
+//!                └─▶ filters, triggers, what BPF sees: fields by name
+//! ```
+//!
+//! The text of `format` is Linux's to the byte, as libraries parse it. What `format` announces and what the trace
+//! shows need not be the same characters: a probe's address is announced as `(%lx)` and shown as
+//! `(work_add+0x8/0x10)`. So a [`Piece`] of the print program knows both.
+
+mod builtin;
+mod header;
+pub(crate) mod print;
+mod probe;
+#[cfg(test)]
+mod tests;
+
+pub use builtin::{print_class, raw_data_class};
+pub use header::{
+    BH_OFF, HARDIRQ, HEADER_LEN, Header, IRQS_OFF, NEED_RESCHED, NEED_RESCHED_LAZY, NMI, PREEMPT_RESCHED,
+    SOFTIRQ,
+};
+pub use probe::{PROBE_ARGS_AT, RETURN_ARGS_AT, probe_class};
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// One field of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The C type, without the brackets of an array.
+    pub ty: Cow<'static, str>,
+    /// The name.
+    pub name: Cow<'static, str>,
+    /// The brackets of an array, as they are printed behind the name.
+    pub suffix: Cow<'static, str>,
+    /// Bytes from the start of the record.
+    pub offset: u16,
+    /// Bytes in the fixed part; 0 for one that reaches to the record's end.
+    pub size: u16,
+    /// Is it signed?
+    pub signed: bool,
+}
+
+impl Field {
+    /// A field that is no array.
+    pub const fn new(ty: &'static str, name: &'static str, offset: u16, size: u16, signed: bool) -> Self {
+        Self {
+            ty: Cow::Borrowed(ty),
+            name: Cow::Borrowed(name),
+            suffix: Cow::Borrowed(""),
+            offset,
+            size,
+            signed,
+        }
+    }
+
+    /// An array, whose brackets are `suffix`.
+    pub const fn array(
+        ty: &'static str,
+        name: &'static str,
+        suffix: &'static str,
+        offset: u16,
+        size: u16,
+        signed: bool,
+    ) -> Self {
+        Self {
+            ty: Cow::Borrowed(ty),
+            name: Cow::Borrowed(name),
+            suffix: Cow::Borrowed(suffix),
+            offset,
+            size,
+            signed,
+        }
+    }
+
+    /// Is it the location of a text behind the fixed part?
+    pub fn is_location(&self) -> bool {
+        self.ty.starts_with("__data_loc")
+    }
+}
+
+/// How one value is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// In decimal, by the field's sign.
+    Decimal,
+    /// In hexadecimal with `0x`.
+    Hex,
+    /// In hexadecimal as it is.
+    BareHex,
+    /// As a character, in quotes.
+    Char,
+    /// As `name+0x10/0x80`.
+    Symbol,
+    /// As `name`.
+    SymbolName,
+    /// A text at a location, in quotes, or `(fault)`.
+    Text,
+    /// The bytes to the first NUL or the field's end, as they are.
+    Chars,
+    /// The bytes to the end of the record, in hexadecimal.
+    Bytes,
+}
+
+/// One step of a print program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// This text.
+    Literal(Cow<'static, str>),
+    /// The field of this number.
+    Value {
+        /// Index into [`Class::fields`].
+        field: u16,
+        /// How it is shown.
+        shown: Shown,
+        /// Elements, shown as `{a,b,c}`; `None` for a single value.
+        count: Option<u16>,
+    },
+}
+
+/// How a record's line in the trace starts and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineStyle {
+    /// `name: ` before the text and a line end after it.
+    Named,
+    /// The text alone; a line end after it unless it brings its own.
+    Bare,
+}
+
+/// An event class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// What its records carry in their header.
+    pub id: u16,
+    /// The folder under `events`.
+    pub system: Cow<'static, str>,
+    /// The folder in that.
+    pub name: Cow<'static, str>,
+    /// The fields behind the common header.
+    pub fields: Vec<Field>,
+    /// What stands behind `print fmt: ` in the format file.
+    pub print_fmt: Cow<'static, str>,
+    /// What the trace shows.
+    pub pieces: Vec<Piece>,
+    /// How its line looks.
+    pub style: LineStyle,
+}
+
+/// The fields that every record has.
+const COMMON_FIELDS: &[Field] = &[
+    Field::new("unsigned short", "common_type", 0, 2, false),
+    Field::new("unsigned char", "common_flags", 2, 1, false),
+    Field::new("unsigned char", "common_preempt_count", 3, 1, false),
+    Field::new("int", "common_pid", 4, 4, true),
+];
+
+impl Class {
+    /// The text of the event's `format` file.
+    pub fn format(&self) -> String {
+        let mut text = format!("name: {}\nID: {}\nformat:\n", self.name, self.id);
+        for field in COMMON_FIELDS {
+            declare(&mut text, field);
+        }
+        text.push('\n');
+        for field in &self.fields {
+            declare(&mut text, field);
+        }
+        text.push_str("\nprint fmt: ");
+        text.push_str(&self.print_fmt);
+        text.push('\n');
+        text
+    }
+
+    /// The field of this name, common ones too.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().chain(COMMON_FIELDS).find(|field| field.name == name)
+    }
+}
+
+fn declare(text: &mut String, field: &Field) {
+    let Field { ty, name, suffix, offset, size, signed } = field;
+    let signed = u8::from(*signed);
+    *text += &format!("\tfield:{ty} {name}{suffix};\toffset:{offset};\tsize:{size};\tsigned:{signed};\n");
+}
