@@ -11,11 +11,14 @@
 //! * [`tools`] finds what is needed, installs it where that needs no question, else names the command;
 //! * [`build`] compiles the kernel and turns the ELF file into a bootable [`image`] with [`symbols`];
 //! * [`initramfs`] packs the guest's root file system by [`cpio`];
+//! * [`commands`] holds `test`, `bench` and `gdb`, [`check`] what `check` looks at;
 //! * [`machine`] turns options into QEMU's arguments, [`run`] starts QEMU and sees that it ends.
 //!
 //! How a script's output, its exit status and the console travel is told in [`run`].
 
 pub mod build;
+pub mod check;
+pub mod commands;
 pub mod cpio;
 #[expect(unsafe_code, reason = "asks the host's kernel to end QEMU with us, between fork and exec")]
 mod die_with_parent;

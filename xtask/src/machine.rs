@@ -9,12 +9,15 @@ use crate::build::{self, Built};
 use crate::initramfs::{GuestFile, SCRIPT};
 use crate::tools;
 
+/// How many CPUs a machine has when nobody says.
+const CPUS: u32 = 4;
+
 /// Options of every command that boots.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Machine {
-    /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
-    pub smp: u32,
+    /// Number of CPUs [default: 4; `bench`: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub smp: Option<u32>,
     /// Size of the memory, as QEMU writes it
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub mem: String,
@@ -50,7 +53,7 @@ pub struct Machine {
 impl Default for Machine {
     fn default() -> Self {
         Self {
-            smp: 4,
+            smp: None,
             mem: "512M".into(),
             cpu: "max".into(),
             el2: false,
@@ -72,6 +75,8 @@ pub enum Console<'a> {
     Terminal,
     /// This socket, at which we listen.
     Socket(&'a str),
+    /// A new terminal device, whose name QEMU prints.
+    NewTerminal,
 }
 
 impl Machine {
@@ -107,7 +112,7 @@ impl Machine {
         let mut add = |words: &[&str]| args.extend(words.iter().map(|w| (*w).to_owned()));
         let el2 = if self.el2 { ",virtualization=on" } else { "" };
         add(&["-M", &format!("virt,gic-version={}{el2}", self.gic)]);
-        add(&["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.mem]);
+        add(&["-cpu", &self.cpu, "-smp", &self.smp.unwrap_or(CPUS).to_string(), "-m", &self.mem]);
         add(&["-nodefaults", "-no-user-config", "-display", "none"]);
         // A guest that resets itself is a guest that ended.
         add(&["-no-reboot"]);
@@ -118,22 +123,24 @@ impl Machine {
                 add(&["-monitor", "none", "-chardev", &format!("socket,id=console,path={path},server=off")]);
                 add(&["-serial", "chardev:console"]);
             }
+            Console::NewTerminal => add(&["-monitor", "none", "-serial", "pty"]),
         }
         if self.icount {
             add(&["-icount", "shift=0,sleep=off"]);
         }
         add(&["-kernel", &image.to_string_lossy(), "-initrd", &initrd.to_string_lossy()]);
         let command_line = self.command_line(scripted);
-        if !command_line.is_empty() {
-            add(&["-append", &command_line]);
-        }
+        add(&["-append", &command_line]);
         args
     }
 
     /// The kernel's command line.
     fn command_line(&self, scripted: bool) -> String {
-        let script = scripted.then(|| format!("trapline.script={SCRIPT}"));
-        let words: Vec<String> = script.into_iter().chain(self.append.iter().cloned()).collect();
+        let mut words = vec!["trapline.semihosting".to_owned()];
+        if scripted {
+            words.push(format!("trapline.script={SCRIPT}"));
+        }
+        words.extend(self.append.iter().cloned());
         words.join(" ")
     }
 }
@@ -150,7 +157,7 @@ mod tests {
     #[test]
     fn options_become_arguments() {
         let machine = Machine {
-            smp: 2,
+            smp: Some(2),
             el2: true,
             icount: true,
             append: vec!["loglevel=7".into(), "x y".into()],
@@ -163,7 +170,7 @@ mod tests {
             "-icount shift=0,sleep=off",
             "-chardev socket,id=console,path=s,server=off",
             "-kernel /I -initrd /R",
-            "-append trapline.script=/.script loglevel=7 x y",
+            "-append trapline.semihosting trapline.script=/.script loglevel=7 x y",
         ] {
             assert!(args.contains(part), "{part} in {args}");
         }
@@ -174,13 +181,18 @@ mod tests {
         let args = Machine::default()
             .arguments(Path::new("/I"), Path::new("/R"), Console::Terminal, false)
             .join(" ");
-        assert!(args.contains("-serial mon:stdio") && !args.contains("-append") && !args.contains("icount"));
+        assert!(
+            args.contains("-serial mon:stdio")
+                && args.contains("-append trapline.semihosting")
+                && !args.contains("script=")
+                && !args.contains("icount")
+        );
     }
 
     #[test]
     fn options_can_be_read_from_text() {
         let machine = Machine::parse("--smp 1 --el2 --append x=1 --append -y").unwrap();
-        assert_eq!((machine.smp, machine.el2, machine.cpu.as_str()), (1, true, "max"));
+        assert_eq!((machine.smp, machine.el2, machine.cpu.as_str()), (Some(1), true, "max"));
         assert_eq!(machine.append, ["x=1", "-y"]);
         for bad in ["--smp", "--smp 0", "--nothing", "word"] {
             assert!(Machine::parse(bad).is_err(), "{bad}");

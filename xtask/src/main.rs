@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::machine::Machine;
 use xtask::run::{self, End, Folder, Streams};
-use xtask::{build, tools};
+use xtask::{build, check, commands, tools};
 
 /// The status when a tool is missing.
 const STATUS_MISSING_TOOL: u8 = 2;
@@ -22,6 +22,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Verb {
     /// Build the kernel and print where its image lies
     Build,
@@ -33,6 +34,28 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         script: Option<PathBuf>,
     },
+    /// Run every test: host, in-kernel, cases, the documentation's transcripts
+    Test {
+        /// Only tests whose name contains this
+        filter: Option<String>,
+    },
+    /// Measure guest instructions per operation
+    Bench {
+        #[command(flatten)]
+        machine: Machine,
+        /// Only rows whose name contains this
+        filter: Option<String>,
+        /// Write the rows into this file too, one JSON object a line
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Boot halted and attach gdb
+    Gdb {
+        #[command(flatten)]
+        machine: Machine,
+    },
+    /// Check format, lints, documentation, floors, the no-trace wall and the image's size
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +77,12 @@ fn dispatch(verb: Verb) -> Result<u8> {
             Ok(0)
         }
         Verb::Qemu { machine, script } => qemu(&machine, script),
+        Verb::Test { filter } => commands::test::run(filter.as_deref()),
+        Verb::Bench { machine, filter, json } => {
+            commands::bench::run(&machine, filter.as_deref(), json.as_deref())
+        }
+        Verb::Gdb { machine } => commands::gdb::run(&machine),
+        Verb::Check => check::run(),
     }
 }
 

@@ -14,6 +14,7 @@
 //!   exit status ─────────────── SYS_EXIT_EXTENDED {0x20026, n} ────▶ exit status n
 //! ```
 //!
+//! 0. The command line always says `trapline.semihosting`: somebody answers these calls.
 //! 1. The command line says `trapline.script=/.script`: the kernel has its shell run each line of that
 //!    file of the initramfs, then powers off. An absent word means an interactive shell on the console.
 //! 2. At the first output the kernel opens `":tt"` once (SYS_OPEN 0x01, block `{name, 4, 3}`; mode 4 is
@@ -111,7 +112,7 @@ pub enum Streams {
 pub fn interactive(built: &Built, machine: &Machine) -> Result<End> {
     let qemu = tools::qemu(machine.qemu.as_deref())?;
     let folder = Folder::new()?;
-    let initrd = write_initrd(&folder, machine, None)?;
+    let initrd = pack_initrd(&folder.path, machine, None)?;
     let mut command = Command::new(qemu);
     command.args(machine.arguments(&built.image, &initrd, Console::Terminal, false));
     eprintln!("Ctrl-A X leaves");
@@ -123,7 +124,7 @@ pub fn interactive(built: &Built, machine: &Machine) -> Result<End> {
 pub fn script(built: &Built, machine: &Machine, script: &[u8], streams: Streams) -> Result<Outcome> {
     let qemu = tools::qemu(machine.qemu.as_deref())?;
     let folder = Folder::new()?;
-    let initrd = write_initrd(&folder, machine, Some(script))?;
+    let initrd = pack_initrd(&folder.path, machine, Some(script))?;
     let socket = folder.path.join("console");
     let listener = UnixListener::bind(&socket).context("could not make the console's socket")?;
     let console = Arc::new(Mutex::new(Vec::new()));
@@ -161,7 +162,7 @@ pub fn start(command: &mut Command) -> Result<Child> {
 }
 
 /// Waits for `child`, but not longer than `limit`, nor when `enough` says so.
-fn wait(mut child: Child, limit: Option<Duration>, enough: &dyn Fn() -> bool) -> Result<End> {
+pub fn wait(mut child: Child, limit: Option<Duration>, enough: &dyn Fn() -> bool) -> Result<End> {
     let started = Instant::now();
     let end = loop {
         if let Some(status) = child.try_wait().context("could not wait for QEMU")? {
@@ -184,8 +185,8 @@ fn ended(status: ExitStatus) -> End {
     status.code().map_or(End::Killed, |code| End::Status(code as u8))
 }
 
-/// Packs the root file system, with the script when there is one, and gives its path.
-fn write_initrd(folder: &Folder, machine: &Machine, script: Option<&[u8]>) -> Result<PathBuf> {
+/// Packs the root file system into `folder`, with the script when there is one, and gives its path.
+pub fn pack_initrd(folder: &Path, machine: &Machine, script: Option<&[u8]>) -> Result<PathBuf> {
     let mut tree = Tree::project()?;
     for file in &machine.files {
         tree.add_host(file)?;
@@ -193,7 +194,7 @@ fn write_initrd(folder: &Folder, machine: &Machine, script: Option<&[u8]>) -> Re
     if let Some(script) = script {
         tree.add(SCRIPT, 0o644, script.to_vec())?;
     }
-    let path = folder.path.join("initramfs.cpio");
+    let path = folder.join("initramfs.cpio");
     std::fs::write(&path, tree.pack()).context("could not write the root file system")?;
     Ok(path)
 }

@@ -54,6 +54,8 @@ fn letter(file: &object::File<'_>, s: &object::Symbol<'_, '_>) -> Option<u8> {
     let section = file.section_by_index(s.section_index()?).ok()?;
     let letter = match section.kind() {
         SectionKind::Text => b'T',
+        // Tables that the linker gathered there bring write rights with them, which the page tables drop.
+        _ if section.name().is_ok_and(|name| name.starts_with(".rodata")) => b'R',
         SectionKind::Data | SectionKind::Tls => b'D',
         SectionKind::UninitializedData | SectionKind::UninitializedTls => b'B',
         SectionKind::ReadOnlyData | SectionKind::ReadOnlyString | SectionKind::ReadOnlyDataWithRel => b'R',

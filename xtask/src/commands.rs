@@ -1,0 +1,5 @@
+//! The longer commands.
+
+pub mod bench;
+pub mod gdb;
+pub mod test;
