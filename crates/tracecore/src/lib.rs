@@ -11,6 +11,8 @@ pub mod error_log;
 pub mod event;
 pub mod fetch;
 pub mod probe;
+pub mod ring;
+mod ring_env;
 pub mod symbolize;
 pub mod symtab;
 pub mod text;

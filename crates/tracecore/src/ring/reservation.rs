@@ -1,0 +1,158 @@
+//! A record between reserve and commit.
+
+use core::{fmt, marker::PhantomData, mem};
+
+use super::{
+    CpuRing, level_fence,
+    page::Page,
+    word::{Header, Pos},
+};
+use crate::ring_env::Ordering::{Relaxed, Release};
+
+/// Room in the ring for one record. Filled with the `put` functions, then [committed](Self::commit); dropped
+/// without that, it is discarded.
+///
+/// Bytes that are not put are whatever an older record left there.
+///
+/// It must be committed or dropped on the CPU that reserved it, before anything that was reserved earlier
+/// on that CPU is, and with preemption held off in between.
+#[must_use = "a record that is not committed is discarded"]
+pub struct Reservation<'a> {
+    pub(super) ring: &'a CpuRing,
+    pub(super) page: Page<'a>,
+    /// The position before the record, on the record's page.
+    pub(super) start: Pos,
+    /// The position behind it.
+    pub(super) end: Pos,
+    /// Length of the payload in bytes.
+    pub(super) len: usize,
+    /// Levels are a matter of one CPU: not `Send`.
+    pub(super) stays: PhantomData<*const ()>,
+}
+
+impl Reservation<'_> {
+    /// Length of the payload in bytes.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "the length that was asked for; emptiness is nobody's question"
+    )]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Offset of the payload in its page, in words.
+    #[inline(always)]
+    fn payload(&self) -> usize {
+        self.start.off() + 1
+    }
+
+    /// Puts a little-endian word at a byte offset. False, and nothing is put, if it does not lie inside.
+    #[inline(always)]
+    pub fn put_u64(&self, offset: usize, value: u64) -> bool {
+        if !offset.is_multiple_of(8) {
+            return self.put_bytes(offset, &value.to_le_bytes());
+        }
+        let inside = offset.checked_add(8).is_some_and(|end| end <= self.len);
+        if inside {
+            self.page.word(self.payload() + offset / 8).store(value.to_le(), Relaxed);
+        }
+        inside
+    }
+
+    /// Puts a little-endian half word at a byte offset. False, and nothing is put, if it does not lie inside.
+    pub fn put_u32(&self, offset: usize, value: u32) -> bool {
+        self.put_bytes(offset, &value.to_le_bytes())
+    }
+
+    /// Puts words from the start on. False, and nothing is put, if they do not fit.
+    pub fn put_words(&self, words: &[u64]) -> bool {
+        let fits = words.len() <= self.len / 8;
+        if fits {
+            for (i, word) in words.iter().enumerate() {
+                self.page.word(self.payload() + i).store(word.to_le(), Relaxed);
+            }
+        }
+        fits
+    }
+
+    /// Puts bytes at a byte offset. False, and nothing is put, if they do not lie inside.
+    pub fn put_bytes(&self, offset: usize, bytes: &[u8]) -> bool {
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > self.len) {
+            return false;
+        }
+        let mut word = self.payload() + offset / 8;
+        // Up to a word boundary, whole words, and the rest; the partial words keep their other bytes.
+        let (head, bytes) = bytes.split_at(bytes.len().min((8 - offset % 8) % 8));
+        if !head.is_empty() {
+            self.merge(word, offset % 8, head);
+            word += 1;
+        }
+        let (chunks, tail) = bytes.as_chunks::<8>();
+        for chunk in chunks {
+            self.page.word(word).store(u64::from_ne_bytes(*chunk), Relaxed);
+            word += 1;
+        }
+        if !tail.is_empty() {
+            self.merge(word, 0, tail);
+        }
+        true
+    }
+
+    /// Replaces some bytes of a word. Nobody else writes there: the record is ours.
+    fn merge(&self, word: usize, at: usize, bytes: &[u8]) {
+        let word = self.page.word(word);
+        let mut all = word.load(Relaxed).to_ne_bytes();
+        for (old, new) in all.iter_mut().skip(at).zip(bytes) {
+            *old = *new;
+        }
+        word.store(u64::from_ne_bytes(all), Relaxed);
+    }
+
+    /// Makes the record complete.
+    #[inline(always)]
+    pub fn commit(self) {
+        self.publish();
+        mem::forget(self);
+    }
+
+    /// See [the module](super): only the outermost level publishes.
+    #[inline(always)]
+    fn publish(&self) {
+        // Relaxed: this CPU's levels alone write commit words.
+        if self.page.commit().load(Relaxed) != self.start.0 {
+            return;
+        }
+        // Release: a reader that sees this position sees the records before it.
+        self.page.commit().store(self.end.0, Release);
+        // A level that came before the store saw that it was not the outermost and left its records to us; one
+        // that comes after it publishes its own. So the position is looked at after the store.
+        level_fence();
+        if self.ring.write.load(Relaxed) != self.end.0 {
+            self.ring.publish_rest(self.page, self.end);
+        }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    /// Discards the record.
+    fn drop(&mut self) {
+        self.ring.counters.discarded.add(1);
+        // Nothing behind it: as if it had never been. Its page was not left, so `start` is a position that `write`
+        // had, and no level that is still running has seen another in between without failing its exchange later.
+        if self.ring.write.compare_exchange(self.end.0, self.start.0, Relaxed, Relaxed).is_ok() {
+            // On a fresh page after a crossing by an inner level there may be nothing to publish, or records of
+            // levels that relied on this one.
+            return;
+        }
+        let header = self.page.word(self.start.off());
+        header.store(Header(header.load(Relaxed)).to_padding().0, Relaxed);
+        self.page.padding().fetch_add(1, Relaxed);
+        self.publish();
+    }
+}
+
+impl fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("len", &self.len).finish_non_exhaustive()
+    }
+}
