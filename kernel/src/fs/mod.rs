@@ -6,7 +6,7 @@
 //! | `ramfs` | files in memory; `cpio` and `initramfs` fill it at boot |
 //! | `textfs` | files made of text when read; what the next two consist of |
 //! | `procfs` | `/proc`: interrupts, memory, tasks |
-//! | `tracefs` | `/sys/kernel`: tracing and debugging |
+//! | `tracefs` | `/sys/kernel`: tracing and debugging; `debugfs` is what is there about kprobes |
 //! | `devfs` | `/dev`; `tty` is the terminal behind `/dev/console` |
 //! | `pipe` | bytes from task to task |
 //! | `wait` | how a read waits, and how Ctrl-C ends that |
@@ -15,6 +15,7 @@
 //! [`device`], at any time after the heap is there; it can be seen from [`init`] on.
 
 mod cpio;
+mod debugfs;
 mod devfs;
 mod initramfs;
 pub(crate) mod pipe;
@@ -51,6 +52,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     device("console", 0o600, (5, 1), Arc::new(tty::Console))?;
     procfs::mount()?;
     tracefs::mount()?;
+    debugfs::add();
     tty::init()
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Each end is a [`File`]; that the last holder of an end has let go is its drop, and wakes the other side.
 
-use super::vfs::{File, How, Kind, OpenFile, Stat};
+use super::vfs::{File, How, OpenFile};
 use super::wait::wait_until;
 use crate::sync::SpinLock;
 use crate::task::WaitQueue;
@@ -89,8 +89,6 @@ pub(crate) fn pipe() -> Result<(Arc<OpenFile>, Arc<OpenFile>), Errno> {
 struct ReadEnd(Arc<Pipe>);
 struct WriteEnd(Arc<Pipe>);
 
-const STAT: Stat = Stat::new(Kind::Fifo, 0o600);
-
 impl File for ReadEnd {
     fn read(&self, _pos: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         if buf.is_empty() {
@@ -115,10 +113,6 @@ impl File for ReadEnd {
 
     fn seekable(&self) -> bool {
         false
-    }
-
-    fn stat(&self) -> Stat {
-        STAT
     }
 }
 
@@ -154,10 +148,6 @@ impl File for WriteEnd {
 
     fn seekable(&self) -> bool {
         false
-    }
-
-    fn stat(&self) -> Stat {
-        STAT
     }
 }
 

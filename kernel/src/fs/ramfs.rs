@@ -77,8 +77,6 @@ pub(crate) struct Dir {
     mode: u16,
     ticket: NodeTicket,
     names: SpinLock<BTreeMap<String, Child>>,
-    /// Itself, to be handed out when opened.
-    me: Weak<Dir>,
 }
 
 #[derive(Clone)]
@@ -109,7 +107,7 @@ pub(crate) fn new(max_bytes: usize) -> Result<Arc<Dir>, Errno> {
 impl Dir {
     fn make(quota: &Arc<Quota>, mode: u16) -> Result<Arc<Self>, Errno> {
         let ticket = NodeTicket::new(quota)?;
-        Ok(Arc::new_cyclic(|me| Self { mode, ticket, names: SpinLock::new(BTreeMap::new()), me: me.clone() }))
+        Ok(Arc::new(Self { mode, ticket, names: SpinLock::new(BTreeMap::new()) }))
     }
 
     fn add(&self, name: &str, child: Child) -> Result<(), Errno> {
@@ -161,8 +159,7 @@ impl Node for Dir {
     }
 
     fn open(&self, _how: How) -> Result<Arc<dyn File>, Errno> {
-        let me = self.me.upgrade().ok_or(Errno::ENOENT)?;
-        Ok(Arc::new(OpenDir(me)))
+        Ok(Arc::new(OpenDir))
     }
 
     fn lookup(&self, name: &str) -> Result<Arc<dyn Node>, Errno> {
@@ -215,15 +212,11 @@ impl Node for Dir {
 }
 
 /// A directory opened like a file: there is nothing to read in it.
-pub(crate) struct OpenDir(pub(crate) Arc<dyn Node>);
+pub(crate) struct OpenDir;
 
 impl File for OpenDir {
     fn read(&self, _pos: u64, _buf: &mut [u8]) -> Result<usize, Errno> {
         Err(Errno::EISDIR)
-    }
-
-    fn stat(&self) -> Stat {
-        self.0.stat()
     }
 }
 
@@ -262,6 +255,7 @@ struct Content {
     mode: u16,
     ticket: NodeTicket,
     inner: SpinLock<Inner>,
+    /// Itself, to be handed out when opened.
     me: Weak<Content>,
 }
 
@@ -412,9 +406,5 @@ impl File for Content {
 
     fn length(&self) -> Result<u64, Errno> {
         Ok(self.inner.lock().len as u64)
-    }
-
-    fn stat(&self) -> Stat {
-        Node::stat(self)
     }
 }

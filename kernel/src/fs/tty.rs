@@ -11,7 +11,7 @@
 //! key at once, and echoes by itself. Keys arrive in interrupt context, so both buffers are fixed in size and
 //! a key for which there is no room is dropped, counted, and answered with a bell.
 
-use super::vfs::{File, Kind, Stat};
+use super::vfs::File;
 use super::wait::wait_until;
 use crate::arch::uart;
 use crate::sync::{Once, SpinLock};
@@ -257,10 +257,6 @@ impl File for Console {
 
     fn seekable(&self) -> bool {
         false
-    }
-
-    fn stat(&self) -> Stat {
-        Stat { rdev: (5, 1), ..Stat::new(Kind::Char, 0o600) }
     }
 
     fn is_terminal(&self) -> bool {

@@ -22,7 +22,6 @@ fn kind(kind: Kind) -> FileKind {
         Kind::Dir => FileKind::Dir,
         Kind::Symlink => FileKind::Symlink,
         Kind::Char => FileKind::Char,
-        Kind::Fifo => FileKind::Fifo,
     }
 }
 

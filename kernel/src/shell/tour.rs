@@ -10,8 +10,7 @@
 //!
 //! The commands are run as typed, in one shell, so what the reader sees is what the kernel does.
 
-use alloc::string::String;
-use sh::{Ctx, Fed, Io, Shell, Stop};
+use sh::{Ctx, Fed, Shell, Stop};
 
 /// The walk.
 const FILE: &str = "/etc/tour";

@@ -2,9 +2,9 @@
 //!
 //! | file | made from |
 //! |---|---|
-//! | `cmdline version uptime mounts cpuinfo meminfo stat interrupts` | `system.rs` |
+//! | `cmdline version uptime mounts cpuinfo meminfo stat interrupts kallsyms` | `system.rs` |
 //! | `<pid>/{status,stat,comm,cmdline}`, `self` | `pid.rs` |
-//! | `kallsyms` and others | the rooms that know, through [`root`] |
+//! | others | the rooms that know, through [`root`] |
 //!
 //! The formats are Linux's (`proc(5)`): a line that a program may look for has its name, its unit and its
 //! place. What does not exist here (swap, a page cache, users) is left out, or is 0 where the column is needed.

@@ -48,8 +48,8 @@ pub(super) fn add(root: &Arc<Dir>) {
 
 fn directory(task: TaskRef) -> Arc<dyn Node> {
     let dir = Dir::new(0o555, Refusals::PROCFS);
-    let files: [(&str, fn(&task::Task, &mut dyn Write) -> fmt::Result); 3] =
-        [("stat", stat), ("status", status), ("cmdline", |_, _| Ok(()))];
+    type Show = fn(&task::Task, &mut dyn Write) -> fmt::Result;
+    let files: [(&str, Show); 3] = [("stat", stat), ("status", status), ("cmdline", |_, _| Ok(()))];
     for (name, show) in files {
         let task = task.clone();
         dir.file(name, Text::shown(0o444, move |out| show(&task, out).map_err(|_| Errno::ENOMEM)));

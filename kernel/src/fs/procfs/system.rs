@@ -1,10 +1,11 @@
 //! The files of `/proc` about the whole system.
 
 use crate::arch::cpu;
-use crate::fs::textfs::{Dir, Text};
+use crate::fs::textfs::{Dir, Pieces, Text};
 use crate::fs::vfs;
 use crate::irq::{self, Ipi};
-use crate::{boot, mm, task, time};
+use crate::{boot, ksyms, mm, task, time};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
 use tracecore::errno::Errno;
@@ -15,7 +16,8 @@ pub(super) const TICK_NS: u64 = 10_000_000;
 
 /// Fills the directory.
 pub(super) fn add(root: &Arc<Dir>) {
-    let files: [(&str, fn(&mut dyn Write) -> fmt::Result); 8] = [
+    type Show = fn(&mut dyn Write) -> fmt::Result;
+    let files: [(&str, Show); 8] = [
         ("cmdline", cmdline),
         ("version", version),
         ("uptime", uptime),
@@ -29,6 +31,21 @@ pub(super) fn add(root: &Arc<Dir>) {
         let text = Text::shown(0o444, move |out| show(out).map_err(|_| Errno::ENOMEM));
         root.file(name, text.refuse_write(Errno::EIO));
     }
+    root.file("kallsyms", Text::new(0o444).seq(|_| Ok(kallsyms())).refuse_write(Errno::EIO));
+}
+
+/// All symbols by address, some at a time: there are too many for one text.
+fn kallsyms() -> Pieces {
+    const AT_A_TIME: usize = 64;
+    let mut symbols = ksyms::table().map(|table| table.iter());
+    Box::new(move |out| {
+        let mut more = false;
+        for symbol in symbols.iter_mut().flatten().take(AT_A_TIME) {
+            more = true;
+            let _ = writeln!(out, "{:016x} {} {}", symbol.start, char::from(symbol.kind), symbol.name);
+        }
+        Ok(more)
+    })
 }
 
 fn cmdline(out: &mut dyn Write) -> fmt::Result {
@@ -107,18 +124,18 @@ fn cpuinfo(out: &mut dyn Write) -> fmt::Result {
 fn meminfo(out: &mut dyn Write) -> fmt::Result {
     let mem = mm::stats();
     let lines = [
-        ("MemTotal", mem.total_bytes),
-        ("MemFree", mem.free_bytes),
-        ("MemAvailable", mem.free_bytes),
-        ("Buffers", 0),
-        ("Cached", 0),
-        ("SwapTotal", 0),
-        ("SwapFree", 0),
-        ("Slab", mem.slab_bytes),
-        ("KernelStack", mem.stack_bytes),
+        ("MemTotal:", mem.total_bytes),
+        ("MemFree:", mem.free_bytes),
+        ("MemAvailable:", mem.free_bytes),
+        ("Buffers:", 0),
+        ("Cached:", 0),
+        ("SwapTotal:", 0),
+        ("SwapFree:", 0),
+        ("Slab:", mem.slab_bytes),
+        ("KernelStack:", mem.stack_bytes),
     ];
     for (name, bytes) in lines {
-        writeln!(out, "{:<15}{:>9} kB", format_args!("{name}:"), bytes / 1024)?;
+        writeln!(out, "{name:<15}{:>9} kB", bytes / 1024)?;
     }
     Ok(())
 }

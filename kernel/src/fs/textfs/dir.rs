@@ -16,7 +16,7 @@ use crate::fs::vfs::{DirEntry, File, How, Kind, Node, Stat};
 use crate::sync::SpinLock;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use tracecore::errno::Errno;
 
@@ -51,7 +51,6 @@ pub(crate) struct Dir {
     names: SpinLock<BTreeMap<String, Arc<dyn Node>>>,
     subdirs: SpinLock<BTreeMap<String, Arc<Dir>>>,
     more: Option<Arc<dyn More>>,
-    me: Weak<Dir>,
 }
 
 impl Dir {
@@ -62,14 +61,8 @@ impl Dir {
 
     /// A directory in which `more` answers for the names that are not in the table.
     pub(crate) fn with(mode: u16, refusals: Refusals, more: Option<Arc<dyn More>>) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
-            mode,
-            refusals,
-            names: SpinLock::new(BTreeMap::new()),
-            subdirs: SpinLock::new(BTreeMap::new()),
-            more,
-            me: me.clone(),
-        })
+        let (names, subdirs) = (SpinLock::new(BTreeMap::new()), SpinLock::new(BTreeMap::new()));
+        Arc::new(Self { mode, refusals, names, subdirs, more })
     }
 
     /// The directory `name` in this one, made when it is not there.
@@ -106,8 +99,7 @@ impl Node for Dir {
     }
 
     fn open(&self, _how: How) -> Result<Arc<dyn File>, Errno> {
-        let me = self.me.upgrade().ok_or(Errno::ENOENT)?;
-        Ok(Arc::new(OpenDir(me)))
+        Ok(Arc::new(OpenDir))
     }
 
     fn lookup(&self, name: &str) -> Result<Arc<dyn Node>, Errno> {

@@ -281,8 +281,4 @@ impl File for OpenText {
     fn seekable(&self) -> bool {
         !self.is_stream()
     }
-
-    fn stat(&self) -> Stat {
-        Stat::new(Kind::File, self.text.mode)
-    }
 }

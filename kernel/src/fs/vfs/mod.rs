@@ -34,7 +34,7 @@ pub(crate) use walk::{
     chdir, lstat, mkdir, mount, mounts, open, readdir, readlink, rmdir, stat, unlink, unmount,
 };
 
-/// What kind of thing a node is; the letter is the one that `ls -l` starts with.
+/// What kind of thing a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Bytes.
@@ -45,21 +45,6 @@ pub(crate) enum Kind {
     Symlink,
     /// A device that is read and written as a stream.
     Char,
-    /// A pipe.
-    Fifo,
-}
-
-impl Kind {
-    /// The letter in front of the permission bits in a long listing.
-    pub(crate) fn letter(self) -> char {
-        match self {
-            Self::File => '-',
-            Self::Dir => 'd',
-            Self::Symlink => 'l',
-            Self::Char => 'c',
-            Self::Fifo => 'p',
-        }
-    }
 }
 
 /// What `stat` tells.
@@ -202,9 +187,6 @@ pub(crate) trait File: Send + Sync {
     fn length(&self) -> Result<u64, Errno> {
         Err(Errno::EINVAL)
     }
-
-    /// What `fstat` tells.
-    fn stat(&self) -> Stat;
 
     /// Is it an interactive terminal?
     fn is_terminal(&self) -> bool {

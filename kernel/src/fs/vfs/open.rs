@@ -6,7 +6,7 @@
 //!
 //! There may be [`FILE_MAX`] of them in the system (ENFILE).
 
-use super::{AT_END, File, How, Stat};
+use super::{AT_END, File, How};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tracecore::errno::Errno;
@@ -91,11 +91,6 @@ impl OpenFile {
         let to = from.checked_add_signed(by).filter(|to| i64::try_from(*to).is_ok()).ok_or(Errno::EINVAL)?;
         self.pos.store(to, Ordering::Release);
         Ok(to)
-    }
-
-    /// What `fstat` tells.
-    pub(crate) fn stat(&self) -> Stat {
-        self.file.stat()
     }
 
     /// Is it an interactive terminal?

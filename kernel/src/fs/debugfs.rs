@@ -1,0 +1,47 @@
+//! `/sys/kernel/debug/kprobes`: which probes there are, and where none may be.
+//!
+//! | file | a line |
+//! |---|---|
+//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED]`: address, kind, place, what keeps it from firing |
+//! | `blacklist` | `0xffff…-0xffff…⇥name`: a function in which probes are refused |
+
+use super::textfs::{Pieces, Text};
+use super::tracefs::debugfs;
+use crate::text::ranges::Region;
+use crate::{kprobes, ksyms};
+use alloc::boxed::Box;
+use core::fmt::{self, Write};
+use tracecore::errno::Errno;
+
+/// Adds the files.
+pub(super) fn add() {
+    let dir = debugfs().dir("kprobes", 0o755);
+    dir.file("list", Text::shown(0o400, |out| list(out).map_err(|_| Errno::ENOMEM)));
+    dir.file("blacklist", Text::new(0o400).seq(|_| Ok(blacklist())));
+}
+
+fn list(out: &mut dyn Write) -> fmt::Result {
+    for probe in kprobes::list() {
+        write!(out, "{:016x}  k  ", probe.addr)?;
+        match ksyms::by_addr(probe.addr) {
+            Some(symbol) => write!(out, "{}+{:#x}", symbol.name, probe.addr - symbol.start as usize)?,
+            None => write!(out, "{:#x}", probe.addr)?,
+        }
+        writeln!(out, "    {}", if probe.armed { "" } else { "[DISABLED]" })?;
+    }
+    Ok(())
+}
+
+fn blacklist() -> Pieces {
+    let refused = Region::REFUSED.map(|(region, _)| region.range());
+    let mut symbols = ksyms::table().map(|table| table.iter());
+    Box::new(move |out| {
+        let inside = |addr: u64| refused.iter().any(|range| range.contains(&(addr as usize)));
+        let Some(symbol) = symbols.as_mut().and_then(|s| s.find(|s| s.is_text() && inside(s.start))) else {
+            return Ok(false);
+        };
+        let end = symbol.start + symbol.size;
+        writeln!(out, "{:#018x}-{end:#018x}\t{}", symbol.start, symbol.name).map_err(|_| Errno::ENOMEM)?;
+        Ok(true)
+    })
+}
