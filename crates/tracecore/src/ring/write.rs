@@ -239,14 +239,16 @@ impl CpuRing {
     pub(super) fn publish_rest<'a>(&'a self, mut page: Page<'a>, mut done: Pos) {
         // Each round publishes more; it ends when no inner level came during the last.
         loop {
-            let seq = page.seq().load(Relaxed);
-            let committed = page.commit().load(Relaxed);
-            // Moved by another: a level came when all was published, was the outermost itself, and has done the rest.
-            if self.commit_seq.load(Relaxed) != seq || committed != done.0 {
-                return;
-            }
+            // The position first: if it is ahead and, looked at after that, the commit is still ours, then it was ahead
+            // of the commit, and from then on no inner level can be the outermost. The other way round, one
+            // could come in between, publish everything itself, and be published once more.
             let at = Pos(self.write.load(Relaxed));
             if at == done {
+                return;
+            }
+            level_fence();
+            let seq = page.seq().load(Relaxed);
+            if page.commit().load(Relaxed) != done.0 || self.commit_seq.load(Relaxed) != seq {
                 return;
             }
             if at.same_page(done) {
