@@ -1,4 +1,34 @@
 //! What a probe runs and what prints it.
+//!
+//! Everything between a line typed into `kprobe_events` and a line read from `trace` that needs no machine:
+//!
+//! ```text
+//!   "p:first work_add+8 a=%x0"                       "…: first: (work_add+0x8/0x10) a=0x2"
+//!        │                                                        ▲
+//!     [probe] ── Definition ──▶ [event] Class ────────────────────┤ [text], [symbolize]
+//!        │            │                                           │
+//!   [error_log]    [fetch] Program ── bytes ──▶ [ring] ── bytes ──┘
+//!                     ▲
+//!        a hit: registers, memory       [reentry] may its handlers run?     [misses] if not, it is counted
+//! ```
+//!
+//! | room | what | may run in a probe |
+//! |---|---|---|
+//! | [`probe`] | the grammar of probe definitions, errors with their columns | |
+//! | [`fetch`] | arguments compiled to a program; running it | yes |
+//! | [`ring`] | the lock-free ring of each CPU that records go into | yes |
+//! | [`event`] | event classes: fields, `format` files, records to text | |
+//! | [`text`] | the text of a trace around the records | |
+//! | [`error_log`] | refused commands with a caret | |
+//! | [`reentry`] | the state of a CPU between the exceptions of a hit | yes |
+//! | [`misses`] | what was not recorded, and why | |
+//! | [`glob`] | patterns over names | yes |
+//! | [`symtab`], [`symbolize`] | addresses to names and back | yes |
+//! | [`errno`] | error numbers | yes |
+//!
+//! The crate is pure: no unsafe, no assembly, no statics; host tests drive every seam with a fake other side. What
+//! may run in a probe allocates nothing, takes no lock and cannot panic. Functions at the seams are not generic,
+//! since a generic one would be compiled into the kernel and become traceable there.
 #![no_std]
 
 extern crate alloc;
@@ -10,7 +40,10 @@ pub mod errno;
 pub mod error_log;
 pub mod event;
 pub mod fetch;
+pub mod glob;
+pub mod misses;
 pub mod probe;
+pub mod reentry;
 pub mod ring;
 mod ring_env;
 pub mod symbolize;
