@@ -17,6 +17,7 @@ use crate::event::print::put;
 use crate::event::{
     BH_OFF, Class, HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NEED_RESCHED_LAZY, NMI, PREEMPT_RESCHED, SOFTIRQ,
 };
+use crate::ring::Stats;
 use crate::symbolize::Symbolizer;
 use alloc::vec::Vec;
 
@@ -133,36 +134,15 @@ pub fn cpu_started(cpu: usize, out: &mut Vec<u8>) {
     put!(out, "##### CPU {cpu} buffer started ####\n");
 }
 
-/// What `per_cpu/cpuN/stats` tells of one ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct RingStats {
-    /// Records to be read.
-    pub entries: u64,
-    /// Records that newer ones took the place of.
-    pub overrun: u64,
-    /// Records dropped since the ring was full of unfinished ones.
-    pub commit_overrun: u64,
-    /// Bytes of the records to be read.
-    pub bytes: u64,
-    /// The time of the oldest record.
-    pub oldest_ns: u64,
-    /// The time now.
-    pub now_ns: u64,
-    /// Records dropped since the ring was full and keeps the oldest.
-    pub dropped: u64,
-    /// Records that were read.
-    pub read: u64,
-}
-
 /// Puts the text of `per_cpu/cpuN/stats`.
-pub fn stats(stats: &RingStats, out: &mut Vec<u8>) {
+pub fn stats(stats: &Stats, out: &mut Vec<u8>) {
     put!(out, "entries: {}\noverrun: {}\n", stats.entries, stats.overrun);
     put!(out, "commit overrun: {}\nbytes: {}\n", stats.commit_overrun, stats.bytes);
     put!(out, "oldest event ts: ");
-    time(stats.oldest_ns, out);
+    time(stats.oldest_ts.unwrap_or(0), out);
     put!(out, "\nnow ts: ");
-    time(stats.now_ns, out);
-    put!(out, "\ndropped events: {}\nread events: {}\n", stats.dropped, stats.read);
+    time(stats.now_ts, out);
+    put!(out, "\ndropped events: {}\nread events: {}\n", stats.dropped_events, stats.read_events);
 }
 
 /// Puts a line of `kprobe_profile`.
@@ -265,13 +245,15 @@ mod tests {
 
     #[test]
     fn stats_and_profile() {
-        let ring = RingStats {
+        let ring = Stats {
             entries: 253,
             overrun: 147,
+            commit_overrun: 0,
             bytes: 7104,
-            oldest_ns: 15_676_071_000,
-            now_ns: 15_688_698_000,
-            ..RingStats::default()
+            oldest_ts: Some(15_676_071_000),
+            now_ts: 15_688_698_000,
+            dropped_events: 0,
+            read_events: 0,
         };
         let want = "entries: 253
 overrun: 147

@@ -1,8 +1,9 @@
 //! From parsed arguments to a program.
 
-use super::{Field, MAX_RECORD_BYTES, Plain, Program, Start, Step, Store};
+use super::{Field, Plain, Program, Start, Step, Store};
 use crate::errno::Errno;
 use crate::probe::{Arg, Source, Type};
+use crate::ring::MAX_RECORD_BYTES;
 use a64::{Reg, RegSet};
 use alloc::vec::Vec;
 

@@ -38,14 +38,13 @@ pub use compile::TooBig;
 pub use memory::{Fault, MAX_STRING_BYTES, SafeMemory};
 
 use crate::probe::Bits;
+use crate::ring::{MAX_RECORD_BYTES, Reservation};
 use crate::symbolize::{SymbolAt, Symbolizer};
 use a64::{Reg, RegSet, UserRegs};
 use alloc::boxed::Box;
 use memory::{for_each_piece, is_user};
 use sink::Sink;
 
-/// The longest record.
-pub const MAX_RECORD_BYTES: usize = 4000;
 /// Bytes of a task's name.
 pub const COMM_LEN: usize = 16;
 /// Size and alignment of a kernel stack: `$stackN` beyond it reads as 0.
@@ -164,6 +163,12 @@ impl Program {
 
     /// Runs the program and puts the arguments into a record of `fixed_len() + text_len()` bytes. What stands
     /// before the arguments is the caller's to put.
+    #[inline]
+    pub fn record(&self, hit: &Hit<'_>, record: &Reservation<'_>) {
+        self.run(hit, record);
+    }
+
+    /// The same into a slice.
     pub fn store(&self, hit: &Hit<'_>, record: &mut [u8]) {
         self.run(hit, record);
     }

@@ -3,6 +3,8 @@
 //! The program below is written once over [`Sink`] and offered for the two sinks there are: room reserved in the
 //! ring, and a plain slice. The trait stays inside, so that no copy of the program is compiled into the kernel.
 
+use crate::ring::Reservation;
+
 /// Bytes of one record. What does not fit is dropped; the offsets are proven to fit when a program is compiled.
 pub(super) trait Sink {
     /// Bytes that there are.
@@ -11,6 +13,21 @@ pub(super) trait Sink {
     fn put_u64(&mut self, at: usize, value: u64);
     /// Puts bytes.
     fn put_bytes(&mut self, at: usize, bytes: &[u8]);
+}
+
+impl Sink for &Reservation<'_> {
+    fn len(&self) -> usize {
+        Reservation::len(self)
+    }
+
+    #[inline(always)]
+    fn put_u64(&mut self, at: usize, value: u64) {
+        Reservation::put_u64(self, at, value);
+    }
+
+    fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
+        Reservation::put_bytes(self, at, bytes);
+    }
 }
 
 impl Sink for &mut [u8] {
