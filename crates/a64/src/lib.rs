@@ -13,7 +13,9 @@
 //! |---|---|
 //! | [`insn`] | the word as a type, and its fields |
 //! | [`encode`] | how is this instruction written? |
-//! | [`classify`] | may it be probed, and how? lies it between a load-exclusive and its store? |
+//! | [`classify`](mod@classify) | may it be probed, and how? lies it between a load-exclusive and its store? |
+//! | [`decode`](mod@decode) | which row of the architecture's index is it, with which operands? |
+//! | [`disasm`] | how is it written? |
 //! | [`simulate`] | what does it do to the registers? |
 //! | [`regs`] | the registers of an interrupted program, in Linux's `user_pt_regs` layout, and sets of them |
 //! | [`cond`], [`sysreg`] | condition codes and system registers |
@@ -30,6 +32,8 @@ extern crate std;
 
 pub mod classify;
 pub mod cond;
+pub mod decode;
+pub mod disasm;
 pub mod encode;
 pub mod insn;
 pub mod regs;

@@ -37,7 +37,10 @@ pub enum Kind {
 /// single-word atomics share the encoding group and are none.
 pub const fn kind(insn: Insn) -> Option<Kind> {
     // size 001000 o2 L o1 …: o2 = 0 is exclusive; o1 is a pair, for sizes 1x, else casp.
-    let exclusive = insn.matches(0x3fa0_0000, 0x0800_0000) || insn.matches(0xbfa0_0000, 0x8820_0000);
+    // size 001001: the same unprivileged (FEAT_LSUI), words only.
+    let exclusive = insn.matches(0x3fa0_0000, 0x0800_0000)
+        || insn.matches(0xbfa0_0000, 0x8820_0000)
+        || insn.matches(0xbfa0_0000, 0x8900_0000);
     match (exclusive, insn.bit(22)) {
         (false, _) => None,
         (true, true) => Some(Kind::Load),
@@ -104,6 +107,9 @@ mod tests {
             (0xc87f_0440, Some(Kind::Load)),  // ldxp x0, x1, [x2]
             (0x8803_fc20, Some(Kind::Store)), // stlxr w3, w0, [x1]
             (0x8823_0440, Some(Kind::Store)), // stxp w3, w0, w1, [x2]
+            (0x895f_7c20, Some(Kind::Load)),  // ldtxr w0, [x1]
+            (0xc902_fc20, Some(Kind::Store)), // stltxr w2, x0, [x1]
+            (0xc982_7c20, None),              // cast x2, x0, [x1]
             (0xc8df_fc20, None),              // ldar x0, [x1]
             (0xc89f_fc20, None),              // stlr x0, [x1]
             (0xc8a0_7c41, None),              // cas x0, x1, [x2]

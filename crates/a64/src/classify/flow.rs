@@ -17,6 +17,14 @@ pub(super) fn pc_relative_address(insn: Insn) -> Option<Sim> {
     })
 }
 
+/// The forms of pointer authentication that take the PC as a modifier (FEAT_PAuth_LR): `autiasppc`, `paciasppc`,
+/// `pacnbiasppc`. Those that take it from a register (`autiasppcr`, `pacia171615`) are none of them.
+pub(super) fn authenticates_with_pc(insn: Insn) -> bool {
+    insn.matches(0xff80_0000, 0xf380_0000)
+        || insn.matches(0xffff_fbff, 0xdac1_83fe)
+        || insn.matches(0xffff_fbff, 0xdac1_a3fe)
+}
+
 /// Branches and exception generation. What is not listed is not let through: an unknown word here may jump.
 pub(super) fn classify(insn: Insn) -> Class {
     let imm19 = insn.signed_field(5, 19) << 2;
@@ -38,6 +46,13 @@ pub(super) fn classify(insn: Insn) -> Class {
         let mask = 1 << (insn.field(31, 1) << 5 | insn.field(19, 5));
         let (offset, rt, when_clear) = (insn.signed_field(5, 14) << 2, insn.rd(), !insn.bit(24));
         return Class::Simulate(Sim::JumpIfBits { offset, rt, mask, when_clear });
+    }
+    if insn.matches(0x7e00_0000, 0x7400_0000) {
+        return Class::Reject(Reason::CompareBranch);
+    }
+    if insn.matches(0xff00_0000, 0x5500_0000) {
+        // retaasppc, retabsppc
+        return Class::Reject(Reason::AuthBranch);
     }
     if insn.matches(0xff00_0000, 0xd400_0000) {
         return Class::Reject(exception(insn));
@@ -72,8 +87,8 @@ fn branch_register(insn: Insn) -> Class {
         (0b0001, 0) if op4 == 0 => Class::Simulate(Sim::CallReg { rn }),
         // braaz, brabz, blraaz, blrabz
         (0b0000 | 0b0001, 0b10 | 0b11) if op4 == 0b11111 => Class::Reject(Reason::AuthBranch),
-        // retaa, retab
-        (0b0010, 0b10 | 0b11) if rn == 31 && op4 == 0b11111 => Class::Reject(Reason::AuthBranch),
+        // retaa, retab, retaasppcr, retabsppcr
+        (0b0010, 0b10 | 0b11) if rn == 31 => Class::Reject(Reason::AuthBranch),
         // braa, brab, blraa, blrab
         (0b1000 | 0b1001, 0b10 | 0b11) => Class::Reject(Reason::AuthBranch),
         // eret, drps

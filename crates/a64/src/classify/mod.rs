@@ -30,6 +30,7 @@ mod system;
 
 use core::fmt;
 
+use crate::decode::{Group, decode};
 use crate::insn::Insn;
 use crate::simulate::Sim;
 
@@ -75,6 +76,10 @@ pub enum Reason {
     Exclusive,
     /// `braa`, `retaa` and their kin.
     AuthBranch,
+    /// `autiasppc`, `paciasppc` and their kin: the PC is part of the signature.
+    AuthPc,
+    /// `cbgt` and its kin (FEAT_CMPBR).
+    CompareBranch,
     /// `msr` (immediate) other than DAIF.
     ProcessorState,
     /// `msr` of a register that is not known to be harmless.
@@ -106,6 +111,8 @@ impl Reason {
             Reason::AuthBranch => {
                 "an authenticated branch can be neither moved nor simulated: the key is the CPU's"
             }
+            Reason::AuthPc => "the instruction signs or authenticates a pointer with its own address",
+            Reason::CompareBranch => "a branch on a comparison of two values is not simulated",
             Reason::ProcessorState => "the instruction changes PSTATE under the probe",
             Reason::SystemWrite => {
                 "the instruction writes a system register that the probe itself depends on"
@@ -130,22 +137,28 @@ impl core::error::Error for Reason {}
 
 /// Decides what a probe may do with `insn`.
 pub fn classify(insn: Insn) -> Class {
-    let group = insn.field(25, 4);
-    match group {
-        0b0000 if !insn.bit(31) => match insn.matches(0xffff_0000, 0) {
-            true => Class::Reject(Reason::Exception),
-            false => Class::Reject(Reason::Unallocated),
-        },
-        0b0000 | 0b0010 => Class::STEP_FAULT,
-        0b0001 | 0b0011 => Class::Reject(Reason::Unallocated),
-        0b1000 | 0b1001 => match flow::pc_relative_address(insn) {
+    let class = match Group::of(insn) {
+        Group::Reserved if decode(insn).is_some() => Class::Reject(Reason::Exception),
+        Group::Reserved | Group::Unallocated => Class::Reject(Reason::Unallocated),
+        Group::Sme | Group::Sve => return Class::STEP_FAULT,
+        Group::Immediate | Group::Register if flow::authenticates_with_pc(insn) => {
+            Class::Reject(Reason::AuthPc)
+        }
+        Group::Immediate => match flow::pc_relative_address(insn) {
             Some(sim) => Class::Simulate(sim),
             None => Class::STEP,
         },
-        0b1010 | 0b1011 if insn.matches(0xff00_0000, 0xd500_0000) => system::classify(insn),
-        0b1010 | 0b1011 => flow::classify(insn),
-        _ if group & 0b0101 == 0b0100 => memory::classify(insn),
-        _ => Class::STEP,
+        Group::BranchSystem if insn.matches(0xff00_0000, 0xd500_0000) => system::classify(insn),
+        Group::BranchSystem => flow::classify(insn),
+        Group::LoadStore => memory::classify(insn),
+        Group::Register => Class::STEP,
+        Group::Vector => return Class::STEP,
+    };
+    // What the tables do not know is not let through, whatever its neighbours are.
+    match class {
+        Class::Reject(_) => class,
+        _ if decode(insn).is_some() || (insn.bit(26) && Group::of(insn) == Group::LoadStore) => class,
+        _ => Class::Reject(Reason::Unallocated),
     }
 }
 

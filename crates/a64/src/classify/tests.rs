@@ -62,6 +62,12 @@ fn rejected() {
         (0xd65f_0bff, Reason::AuthBranch),      // retaa
         (0xd71f_0821, Reason::AuthBranch),      // braa x1, x1
         (0xd63f_081f, Reason::AuthBranch),      // blraaz x0
+        (0x5500_003f, Reason::AuthBranch),      // retaasppc
+        (0xf380_003f, Reason::AuthPc),          // autiasppc
+        (0xdac1_a3fe, Reason::AuthPc),          // paciasppc
+        (0xdac1_87fe, Reason::AuthPc),          // pacnbibsppc
+        (0x7402_0041, Reason::CompareBranch),   // cbgt w1, w2
+        (0xf501_0041, Reason::CompareBranch),   // cbgt x1, #2
         (0xd503_207f, Reason::WaitForInterrupt),
         (0xd503_1023, Reason::WaitForInterrupt), // wfit x3
         (0xd503_2fff, Reason::UnknownHint),
@@ -124,7 +130,7 @@ fn stepped() {
         0xf820_0041, // ldadd x0, x1, [x2]
         0x3dc0_0020, // ldr q0, [x1]
         0x4c40_7020, // ld1 {v0.16b}, [x1]
-        0xd50b_7b20, // dc cvac, x0
+        0xd50b_7b20, // dc cvau, x0
         0xd508_871f, // tlbi vmalle1
         0xd503_23bf, // autiasp
     ];
@@ -160,6 +166,8 @@ fn every_reason_has_a_line_of_its_own() {
         Reason::ExceptionReturn,
         Reason::Exclusive,
         Reason::AuthBranch,
+        Reason::AuthPc,
+        Reason::CompareBranch,
         Reason::ProcessorState,
         Reason::SystemWrite,
         Reason::ExceptionState,

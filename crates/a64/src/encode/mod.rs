@@ -1,6 +1,6 @@
 //! Making words: what the kernel writes into text, slots and trampolines.
 //!
-//! A constructor whose operands always fit gives an [`Insn`]; one with an offset or an immediate that may not
+//! A constructor whose operands always fit gives an [`Insn`](crate::Insn); one with an offset or an immediate that may not
 //! fit gives a `Result`, and the error says what was asked and what the encoding can hold. No constructor
 //! truncates.
 //!

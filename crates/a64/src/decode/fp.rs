@@ -1,0 +1,3 @@
+//! Scalar floating point and vectors.
+use super::Section;
+pub(super) const SECTIONS: &[Section] = &[];

@@ -1,0 +1,477 @@
+//! Operands: how a row names them ([`Op`]) and what they are in one word ([`Operand`]).
+
+use crate::cond::Cond;
+use crate::sysreg::SysReg;
+
+/// Where a register number lies in the word, by the manual's name for the field.
+pub(super) mod field {
+    /// Rd, Rt: bits 4..0.
+    pub(in crate::decode) const D: u8 = 0;
+    /// Rn: bits 9..5.
+    pub(in crate::decode) const N: u8 = 5;
+    /// Ra, Rt2: bits 14..10.
+    pub(in crate::decode) const A: u8 = 10;
+    /// Rm, Rs: bits 20..16.
+    pub(in crate::decode) const M: u8 = 16;
+}
+
+/// An operand as a row of the index names it: which fields, read how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    // General registers; the number is the field's lowest bit.
+    /// 64 or 32 bits by bit 31; 31 is the zero register.
+    R(u8),
+    /// 64 or 32 bits by bit 31; 31 is SP.
+    Rsp(u8),
+    /// 64 bits; 31 is the zero register.
+    X(u8),
+    /// 64 bits; 31 is SP.
+    Xsp(u8),
+    /// 32 bits; 31 is the zero register.
+    W(u8),
+    /// 64 or 32 bits by bit 30 (loads and stores).
+    R30(u8),
+    /// The second of a pair: the register after the one in the field.
+    NextX(u8),
+    /// The second of a pair, 64 or 32 bits by bit 30.
+    NextR30(u8),
+    /// 64 or 32 bits by b5 of `tbz`.
+    TestReg,
+    /// 64 or 32 bits by `option<0>` of an extended register.
+    ExtendedReg,
+    /// Rt where it is not 31: the optional register of `sys`.
+    SysRt,
+    /// Rt where the operation of `dc`, `ic`, `at`, `tlbi` takes one.
+    SysArgument,
+    /// The register with `!`: it is moved on (`cpyp`).
+    MovedX(u8),
+
+    // Suffixes: they belong to the mnemonic and come first
+    /// `eq` of `b.eq`.
+    CondSuffix,
+    /// b, h by size in 31..30.
+    SizeSuffix,
+    /// a, l, al by A in 23 and R in 22.
+    Order,
+    /// The same and b, h by size.
+    SizedOrder,
+    /// a, l, al by L in 22 and o0 in 15.
+    CasPairOrder,
+    /// The same and b, h by size.
+    CasOrder,
+    /// The same and t.
+    CasUserOrder,
+    /// The options of `cpyp` in 15..12.
+    CopyOptions,
+    /// The options of `setp` in 13..12.
+    SetOptions,
+    /// 2 where Q is set: the upper half.
+    UpperHalf,
+
+    // Immediates
+    /// An unsigned field: lowest bit, width.
+    Imm(u8, u8),
+    /// The same, printed in hexadecimal.
+    Hex(u8, u8),
+    /// A signed field: lowest bit, width.
+    SImm(u8, u8),
+    /// A field times a scale: lowest bit, width, scale.
+    Scaled(u8, u8, u8),
+    /// `c7`: a control register of `sys`.
+    C(u8),
+    /// imm12, shifted by 12 or not.
+    AddImm,
+    /// N:immr:imms as the bit mask it means.
+    BitMask,
+    /// The same, as a signed number (`mov`).
+    BitMaskMov,
+    /// imm16 and its shift, 0 to 48.
+    Wide,
+    /// imm16 shifted, as the number it means (`mov`).
+    WideMov,
+    /// The complement of that (`mov` for `movn`).
+    WideMovNot,
+    /// b5:b40, the bit that `tbz` tests.
+    TestBit,
+    /// Bit position of `lsl`: the width minus immr.
+    LslAmount,
+    /// `lsb` of the insert forms: -immr modulo the width.
+    InsertLsb,
+    /// `width` of the insert forms: imms + 1.
+    InsertWidth,
+    /// `width` of the extract forms: imms - immr + 1.
+    ExtractWidth,
+
+    // Modifiers
+    /// shift in 23..22, amount in 15..10.
+    ShiftAmount,
+    /// option in 15..13, amount in 12..10.
+    ExtendAmount,
+    /// `lsl` by imm3 in 12..10 (`addpt`).
+    Lsl3,
+
+    // Conditions and names
+    /// A condition in four bits.
+    Cond(u8),
+    /// Its opposite (`cset`).
+    CondNot(u8),
+    /// The target of a hint or barrier: CRm as `dmb` names it.
+    BarrierName,
+    /// The same for `dsb … nXS`, by CRm<3:2>.
+    BarrierNxs,
+    /// `isb`, `clrex`: CRm unless it is 15.
+    CrmOption,
+    /// `bti`: c, j, jc.
+    BtiTarget,
+    /// The PSTATE field of `msr` (immediate).
+    PState,
+    /// A system register, bits 19..5.
+    System,
+    /// The operation of `dc`, `ic`, `at`, `tlbi`.
+    SysOp,
+    /// The prefetch operation in Rt.
+    Prefetch,
+    /// The prefetch operation of `rprfm`.
+    RangePrefetch,
+    /// A name that is always the same.
+    Name(&'static str),
+
+    // Places in the code
+    /// imm26 × 4.
+    Label26,
+    /// imm19 × 4.
+    Label19,
+    /// imm14 × 4.
+    Label14,
+    /// imm9 × 4, in bits 13..5.
+    Label9,
+    /// imm16 × 4 backwards.
+    LabelBack16,
+    /// immhi:immlo.
+    LabelAdr,
+    /// immhi:immlo in pages.
+    LabelAdrp,
+
+    // Memory
+    /// `[xn]`
+    Base,
+    /// `[xn], #n` of loads, `[xn, #-n]!` of stores (by bit 22), n the size of one register by bit 30.
+    BaseStep,
+    /// The same for two registers.
+    BasePairStep,
+    /// `[xn, #imm12 << scale]`
+    Unsigned(u8),
+    /// `[xn, #imm9]`
+    Unscaled,
+    /// `[xn, #imm9]!`
+    Pre,
+    /// `[xn], #imm9`
+    Post,
+    /// `[xn, #imm9 << 4]` of the tag stores; whether and how it writes back lies in bits 11..10.
+    Tag,
+    /// `[xn, #imm7 << scale]`; how it writes back lies in bits 24..23.
+    Pair(u8),
+    /// `[xn, xm, lsl #scale]`, `[xn, wm, uxtw #scale]`
+    Indexed(u8),
+    /// `[xn, #S:imm9 << 3]` of `ldraa`; bit 11 writes back.
+    Authenticated,
+    /// `[field]!` of the copy instructions.
+    MovedBase(u8),
+
+    // Registers of the vector file
+    /// A register of a fixed size.
+    F(FpSize, u8),
+}
+
+/// A size of a scalar register of the vector file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum FpSize {
+    /// 8 bits.
+    B,
+    /// 16 bits.
+    H,
+    /// 32 bits.
+    S,
+    /// 64 bits.
+    D,
+    /// 128 bits.
+    Q,
+}
+
+impl FpSize {
+    /// The prefix of the register's name.
+    pub const fn prefix(self) -> char {
+        match self {
+            FpSize::B => 'b',
+            FpSize::H => 'h',
+            FpSize::S => 's',
+            FpSize::D => 'd',
+            FpSize::Q => 'q',
+        }
+    }
+
+    pub(super) const fn from_log2(log2: u32) -> Option<FpSize> {
+        Some(match log2 {
+            0 => FpSize::B,
+            1 => FpSize::H,
+            2 => FpSize::S,
+            3 => FpSize::D,
+            4 => FpSize::Q,
+            _ => return None,
+        })
+    }
+}
+
+/// An element of a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// One of 8, 16, 32, 64 bits.
+    One(FpSize),
+    /// Two halves taken as one: `2h`.
+    TwoH,
+    /// Four bytes taken as one: `4b`.
+    FourB,
+    /// Two bytes taken as one: `2b`.
+    TwoB,
+}
+
+/// How a vector register is divided: `lanes` elements of `size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Arrangement {
+    /// How many.
+    pub lanes: u8,
+    /// Of what size.
+    pub size: FpSize,
+}
+
+impl Arrangement {
+    /// The shape of elements of `1 << log2` bytes in 64 bits, or 128 if `full`.
+    pub(super) const fn new(log2: u32, full: bool) -> Option<Arrangement> {
+        let bytes = if full { 16u8 } else { 8 };
+        match FpSize::from_log2(log2) {
+            Some(size) if bytes >> log2 != 0 => Some(Arrangement { lanes: bytes >> log2, size }),
+            _ => None,
+        }
+    }
+}
+
+/// The kind of a shift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shift {
+    /// To the left, zeros come in.
+    Lsl,
+    /// To the right, zeros come in.
+    Lsr,
+    /// To the right, the sign comes in.
+    Asr,
+    /// Around.
+    Ror,
+    /// To the left, ones come in (`movi`).
+    Msl,
+}
+
+impl Shift {
+    /// The text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Shift::Lsl => "lsl",
+            Shift::Lsr => "lsr",
+            Shift::Asr => "asr",
+            Shift::Ror => "ror",
+            Shift::Msl => "msl",
+        }
+    }
+}
+
+/// How a register is extended before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Extend {
+    /// The low byte, zero-extended.
+    Uxtb,
+    /// The low half, zero-extended.
+    Uxth,
+    /// The low word, zero-extended.
+    Uxtw,
+    /// All of it.
+    Uxtx,
+    /// The low byte, sign-extended.
+    Sxtb,
+    /// The low half, sign-extended.
+    Sxth,
+    /// The low word, sign-extended.
+    Sxtw,
+    /// All of it.
+    Sxtx,
+}
+
+impl Extend {
+    pub(super) const fn from_bits(option: u32) -> Extend {
+        match option & 7 {
+            0 => Extend::Uxtb,
+            1 => Extend::Uxth,
+            2 => Extend::Uxtw,
+            3 => Extend::Uxtx,
+            4 => Extend::Sxtb,
+            5 => Extend::Sxth,
+            6 => Extend::Sxtw,
+            _ => Extend::Sxtx,
+        }
+    }
+
+    /// The text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Extend::Uxtb => "uxtb",
+            Extend::Uxth => "uxth",
+            Extend::Uxtw => "uxtw",
+            Extend::Uxtx => "uxtx",
+            Extend::Sxtb => "sxtb",
+            Extend::Sxth => "sxth",
+            Extend::Sxtw => "sxtw",
+            Extend::Sxtx => "sxtx",
+        }
+    }
+}
+
+/// What is added to a base address, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// `[base]`
+    None,
+    /// `[base, #n]`
+    Imm(i64),
+    /// `[base, #n]!`: the base is moved first.
+    Pre(i64),
+    /// `[base], #n`: the base is moved afterwards.
+    Post(i64),
+    /// `[base], xm`
+    PostReg(u8),
+    /// `[base]!`
+    Moved,
+    /// `[base, index]`
+    Index(Index),
+}
+
+/// An index register of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Its number; 31 is the zero register.
+    pub rm: u8,
+    /// How it is extended; [`Extend::Uxtx`] is printed `lsl`.
+    pub extend: Extend,
+    /// By how much it is shifted to the left; `None` where the word asks for no shift.
+    pub amount: Option<u8>,
+}
+
+/// An operand of one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// A part of the mnemonic: `al` of `ldaddal`, `eq` of `b.eq`. It comes first and is not set apart.
+    Suffix(&'static str),
+    /// A general register.
+    Gpr {
+        /// The number, 0 to 31.
+        n: u8,
+        /// 64 bits, or 32.
+        wide: bool,
+        /// Is 31 SP, or the zero register?
+        sp: bool,
+    },
+    /// A general register that the instruction moves on: `x2!`.
+    Moved(u8),
+    /// A scalar of the vector file.
+    Fpr {
+        /// The number.
+        n: u8,
+        /// The size.
+        size: FpSize,
+    },
+    /// A vector register.
+    Vector {
+        /// The number.
+        n: u8,
+        /// The shape.
+        shape: Arrangement,
+    },
+    /// One element of a vector register.
+    Lane {
+        /// The number.
+        n: u8,
+        /// The kind of element.
+        element: Element,
+        /// Which one.
+        index: u8,
+    },
+    /// Consecutive vector registers.
+    List {
+        /// The first.
+        first: u8,
+        /// How many.
+        count: u8,
+        /// Their shape.
+        shape: Arrangement,
+    },
+    /// One element each of consecutive vector registers.
+    LaneList {
+        /// The first.
+        first: u8,
+        /// How many.
+        count: u8,
+        /// The size of the element.
+        size: FpSize,
+        /// Which one.
+        index: u8,
+    },
+    /// A number.
+    Imm(i64),
+    /// A number that reads better in hexadecimal.
+    Hex(u64),
+    /// A number that is shifted; nothing more is printed for a shift by 0.
+    ShiftedImm {
+        /// The number.
+        value: u16,
+        /// Which way.
+        kind: Shift,
+        /// By how much.
+        amount: u8,
+    },
+    /// imm8 of the compact float format.
+    Float8(u8),
+    /// `#0.0`
+    FloatZero,
+    /// A shift of the operand before.
+    Shifted {
+        /// Which way.
+        kind: Shift,
+        /// By how much.
+        amount: u8,
+    },
+    /// An extension of the operand before.
+    Extended {
+        /// From what.
+        kind: Extend,
+        /// And shifted by; nothing is printed for 0.
+        amount: u8,
+    },
+    /// A condition.
+    Cond(Cond),
+    /// A place: bytes from the word.
+    Label(i64),
+    /// A page: bytes from the 4 KiB page of the word.
+    Page(i64),
+    /// Memory.
+    Memory {
+        /// The base register; 31 is SP.
+        base: u8,
+        /// What is added.
+        offset: Offset,
+    },
+    /// A system register.
+    System(SysReg),
+    /// A control register number of `sys`.
+    Control(u8),
+    /// A name.
+    Name(&'static str),
+}
