@@ -147,7 +147,7 @@ fn judge(part: &Part, chunks: &[Chunk], session: &Session, outcome: &Outcome) ->
     }
     let tail = || format!("console:\n{}", console_tail(&outcome.console));
     if let Some(status) = session.end {
-        if outcome.end != End::Status(status) {
+        if outcome.end.status() != status {
             let how = said(outcome.end);
             return Err(format!("the machine {how}, expected status {status}\n{}", tail()));
         }

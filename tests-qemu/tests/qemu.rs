@@ -20,8 +20,9 @@ use xtask::run::{self, Outcome, Streams};
 
 /// How long one machine may run when its options do not say.
 const TIMEOUT: Duration = Duration::from_secs(180);
-/// How the group of in-kernel tests is called.
-const SELFTEST: &str = "selftest";
+/// The machines that run the in-kernel tests, and how their groups are called. The second one counts
+/// instructions, which some tests need, and switches tasks at the same instruction every time.
+const SELFTESTS: &[(&str, &str)] = &[("selftest", ""), ("selftest_icount", "--icount --smp 1")];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
@@ -57,8 +58,10 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
     for line in pages.host {
         trials.push(Trial::test(line.name.clone(), move || host(&line).map_err(Failed::from)));
     }
-    if wants_selftests(arguments, &trials) {
-        trials.extend(selftests(&kernel)?);
+    for (group, boot) in SELFTESTS {
+        if wants(group, arguments, &trials) {
+            trials.extend(selftests(&kernel, group, boot)?);
+        }
     }
     Ok(trials)
 }
@@ -98,19 +101,23 @@ fn batch_trials(kernel: &Kernel, boot: &str, sessions: Vec<Session>) -> Vec<Tria
     names.into_iter().map(one).collect()
 }
 
-/// Whether the machine for the in-kernel tests has to be booted: not when others were asked for by name.
-fn wants_selftests(arguments: &Arguments, others: &[Trial]) -> bool {
+/// Whether a machine for in-kernel tests has to be booted: not when others were asked for by name.
+fn wants(group: &str, arguments: &Arguments, others: &[Trial]) -> bool {
     let Some(filter) = &arguments.filter else { return !arguments.list };
-    filter.contains(SELFTEST) || !others.iter().any(|t| t.name().contains(filter.as_str()))
+    let (asked, _) = filter.split_once("::").unwrap_or((filter, ""));
+    if group.contains(asked) {
+        return asked.len() == filter.len() || group == asked;
+    }
+    !others.iter().any(|t| t.name().contains(filter.as_str()))
 }
 
 /// Runs the in-kernel tests; each of their lines becomes a test.
-fn selftests(kernel: &Kernel) -> Result<Vec<Trial>> {
-    let outcome = kernel.boot("", b"selftest\n", false)?;
+fn selftests(kernel: &Kernel, group: &str, boot: &str) -> Result<Vec<Trial>> {
+    let outcome = kernel.boot(boot, b"selftest\n", false)?;
     let report = ktap::parse(&String::from_utf8_lossy(&outcome.stdout));
     let mut trials = Vec::new();
     for test in report.tests {
-        let name = format!("{SELFTEST}::{}", test.name);
+        let name = format!("{group}::{}", test.name);
         let said = test.diagnostics.join("\n");
         trials.push(match test.verdict {
             Verdict::Pass => Trial::test(name, || Ok(())),
@@ -118,7 +125,7 @@ fn selftests(kernel: &Kernel) -> Result<Vec<Trial>> {
             Verdict::Skip(why) => Trial::test(format!("{name} # {why}"), || Ok(())).with_ignored_flag(true),
         });
     }
-    trials.push(Trial::test(format!("{SELFTEST}::the_plan_is_complete"), move || {
+    trials.push(Trial::test(format!("{group}::the_plan_is_complete"), move || {
         if report.problems.is_empty() {
             return Ok(());
         }

@@ -84,13 +84,23 @@ fn pack(elf: &Path, path: &Path) -> Result<Built> {
     let bytes = std::fs::read(elf).with_context(|| format!("could not read {}", elf.display()))?;
     let blob = symbols::blob(&bytes).context("could not make the symbol table")?;
     let flat = image::make(&bytes, &blob).context("could not make the image")?;
-    std::fs::write(path, &flat).with_context(|| format!("could not write {}", path.display()))?;
+    replace(path, &flat).with_context(|| format!("could not write {}", path.display()))?;
     Ok(Built {
         elf: elf.into(),
         image: path.into(),
         image_len: flat.len() as u64,
         symbols_len: blob.len() as u64,
     })
+}
+
+/// Gives a file new contents at once: whoever boots from it meanwhile has the old one or the new one whole.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, path)
 }
 
 #[cfg(test)]
