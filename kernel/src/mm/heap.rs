@@ -184,8 +184,9 @@ pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
     if layout.size() == 0 {
         return Ok(Box::new(value));
     }
-    // SAFETY: the size is not 0.
-    let place = NonNull::new(unsafe { alloc::alloc::alloc(layout) }).ok_or(Errno::ENOMEM)?.cast::<T>();
+    // SAFETY: the size is not 0. (Asked of the heap itself: the compiler may leave out a call of the allocator whose
+    // block it sees freed again, and would take it to have succeeded.)
+    let place = NonNull::new(unsafe { HEAP.alloc(layout) }).ok_or(Errno::ENOMEM)?.cast::<T>();
     // SAFETY: fresh memory of T's layout, from the global allocator, as Box wants it.
     unsafe {
         place.write(value);
@@ -203,13 +204,13 @@ pub(crate) fn try_arc<T>(value: T) -> Result<Arc<T>, Errno> {
     // `Arc::new` has no way to fail. So see that there is a block, and give it back: with interrupts masked it is
     // the next one that this CPU hands out.
     let _here = IrqGuard::new();
-    // SAFETY: the size is not 0; the block is freed with the layout it has.
+    // SAFETY: the size is not 0; the block is freed with the layout it has. (Asked of the heap itself, as above.)
     unsafe {
-        let block = alloc::alloc::alloc(layout);
+        let block = HEAP.alloc(layout);
         if block.is_null() {
             return Err(Errno::ENOMEM);
         }
-        alloc::alloc::dealloc(block, layout);
+        HEAP.dealloc(block, layout);
     }
     Ok(Arc::new(value))
 }

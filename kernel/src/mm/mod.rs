@@ -14,6 +14,7 @@
 
 mod heap;
 mod pages;
+pub(crate) mod selftest;
 mod slab;
 mod stack;
 

@@ -62,6 +62,10 @@ pub(crate) struct Group {
 /// Every room that has tests. They are run in this order: what others stand on comes first.
 pub(crate) const GROUPS: &[Group] = &[
     Group { name: "selftest", tests: tests::TESTS },
+    Group { name: "sync", tests: crate::sync::selftest::TESTS },
+    Group { name: "mm", tests: crate::mm::selftest::TESTS },
+    Group { name: "time", tests: crate::time::selftest::TESTS },
+    Group { name: "task", tests: crate::task::selftest::TESTS },
     Group { name: "workload", tests: workload::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },

@@ -101,6 +101,9 @@ impl<'a> Call<'a> {
     unsafe fn send(&self, cpu: usize) {
         let node = core::ptr::from_ref(self).cast_mut().cast::<Call<'static>>();
         let list = CALLS.on(cpu);
+        // From the push to the interrupt nothing may come between: others rely on the interrupt, and one of them
+        // might have parked this CPU in that moment.
+        let _irq = IrqGuard::new();
         let mut first = list.load(Ordering::Relaxed);
         loop {
             self.next.store(first, Ordering::Relaxed);

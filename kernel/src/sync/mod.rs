@@ -25,6 +25,7 @@ mod percpu;
 mod preempt_lock;
 mod published;
 pub(crate) mod quiesce;
+pub(crate) mod selftest;
 mod spin;
 
 pub(crate) use cross::{

@@ -25,6 +25,7 @@ mod idle;
 mod life;
 mod mutex;
 mod run_queue;
+pub(crate) mod selftest;
 mod switch;
 mod table;
 mod tcb;
@@ -95,7 +96,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     sync::set_reschedule(preempt_if_asked);
     sync::set_call_ipi(|cpu| irq::send_ipi(cpu, Ipi::CallFunction));
     sync::set_irq_work_ipi(|| irq::send_ipi(arch::cpu::id(), Ipi::IrqWork));
-    quiesce::set_hooks(quiesce::Hooks { sleep_ns, wake_worker: || drop(QUIESCE_WORKER.wake_one()) });
+    quiesce::set_hooks(quiesce::Hooks { sleep_ns, wake_worker: wake_quiesce_worker });
     irq::set_ipi_handler(Ipi::Reschedule, |_| run_queue::handle_reschedule_ipi())?;
     irq::set_ipi_handler(Ipi::CallFunction, |_| sync::handle_call_ipi())?;
     irq::set_ipi_handler(Ipi::IrqWork, |_| sync::handle_irq_work_ipi())?;
@@ -144,6 +145,10 @@ pub(crate) fn cpu_start() -> ! {
 
 /// Who runs what was put off until after a quiet period.
 static QUIESCE_WORKER: WaitQueue = WaitQueue::new();
+
+fn wake_quiesce_worker() {
+    QUIESCE_WORKER.wake_one();
+}
 
 /// Starts the kernel's own tasks. Called by the first task.
 pub(crate) fn start_workers() -> Result<(), Errno> {

@@ -13,6 +13,7 @@
 
 mod clock;
 mod heap;
+pub(crate) mod selftest;
 mod timer;
 
 pub(crate) use clock::{local_clock_ns, now_ns};

@@ -111,7 +111,8 @@ impl TimerNode {
         was_queued
     }
 
-    /// Takes the timer back and waits for the end of a running callback. Not from the callback itself.
+    /// Takes the timer back and waits for the end of a running callback. Not from the callback itself, and only for
+    /// a timer that is armed once.
     pub(crate) fn cancel_sync(&self) -> bool {
         let was_queued = self.cancel();
         while core::ptr::eq(self.queue().running, self) {
@@ -251,7 +252,11 @@ impl Timer {
     /// Takes the timer back and waits for the end of a running callback. Not from the callback itself.
     pub(crate) fn cancel_sync(self: &Arc<Self>) -> bool {
         let was_queued = self.cancel();
-        self.node.cancel_sync();
+        // It may have been armed on another CPU while its callback ran here: look at all.
+        let node = &raw const self.node;
+        while (0..arch::MAX_CPUS).any(|cpu| core::ptr::eq(TIMERS.on(cpu).lock().running, node)) {
+            arch::cpu::relax();
+        }
         was_queued
     }
 
