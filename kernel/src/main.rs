@@ -40,6 +40,9 @@ mod ftrace;
 #[expect(unsafe_code, reason = "a table read without a lock, saved registers changed at a hit")]
 mod kprobes;
 
+// F5: listeners.
+mod trace;
+
 // F6: surface.
 #[expect(unsafe_code, reason = "exceptions on purpose, an opaque loop")]
 mod bench;
@@ -103,6 +106,8 @@ fn init() {
     let _ = writeln!(Early, "{cpus} CPUs");
     // Files: the initramfs at `/`, and the trees in it; keys from the console.
     fs::init().expect("memory for the file systems");
+    // Rings, events, and their files.
+    trace::init().expect("memory for the trace rings");
     // The shell.
     shell::start().expect("memory for the shell");
 }

@@ -4,9 +4,8 @@
 //! calls is inlined, or `a64`'s simulation (which the linker script puts into the same range), or a handler, from where
 //! on nesting is told.
 
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-
 use a64::{Memory, UserRegs};
+use tracecore::reentry::{OnHit, Reentry};
 
 use super::point::{Flow, Point, Run};
 use super::{BRK_PROBE, table};
@@ -14,27 +13,9 @@ use crate::arch::{daif, probe_read};
 use crate::exception::{Handled, PtRegs};
 use crate::sync::{CpuPin, per_cpu};
 
-/// What one CPU keeps: see the room's head for why it is enough.
-struct State {
-    /// The point whose handlers are running.
-    active: AtomicPtr<Point>,
-    /// The point whose word is in its slot.
-    stepping: AtomicPtr<Point>,
-    /// DAIF of the interrupted code, while stepping.
-    daif: AtomicU64,
-}
-
 per_cpu! {
-    static STATE: State = State {
-        active: AtomicPtr::new(core::ptr::null_mut()),
-        stepping: AtomicPtr::new(core::ptr::null_mut()),
-        daif: AtomicU64::new(0),
-    };
-}
-
-#[inline(always)]
-fn state(pin: &CpuPin) -> &State {
-    STATE.this_cpu(pin)
+    /// What one CPU keeps between the exceptions of a hit; points are known by their addresses.
+    static STATE: Reentry = Reentry::new();
 }
 
 #[inline(always)]
@@ -63,21 +44,20 @@ noinstr! {
     pub(super) fn brk(regs: &mut PtRegs) -> Handled {
         let Some(point) = table::lookup(regs.pc()) else { return vanished(regs) };
         let pin = pinned();
-        let state = state(&pin);
-        if state.active.load(Ordering::Relaxed).is_null() {
-            state.active.store(core::ptr::from_ref(point).cast_mut(), Ordering::Relaxed);
-            let flow = point.run_pre(regs, &pin);
-            state.active.store(core::ptr::null_mut(), Ordering::Relaxed);
-            if flow == Flow::Diverted {
-                return Handled::Yes;
+        let state = STATE.this_cpu(&pin);
+        match state.hit(id(point)) {
+            OnHit::RunHandlers => {
+                let flow = point.run_pre(regs, &pin);
+                state.handlers_done();
+                if flow == Flow::Diverted {
+                    return Handled::Yes;
+                }
             }
-        } else {
-            point.count_miss();
+            OnHit::Miss => point.count_miss(),
         }
         match point.run() {
             &Run::Slot(slot) => {
-                state.stepping.store(core::ptr::from_ref(point).cast_mut(), Ordering::Relaxed);
-                state.daif.store(regs.pstate() & daif::ALL, Ordering::Relaxed);
+                state.begin_step(id(point), regs.pstate() & daif::ALL);
                 regs.set_pstate(regs.pstate() | daif::ALL);
                 regs.set_pc(slot);
             }
@@ -95,7 +75,7 @@ noinstr! {
     /// BRK #6 behind the word in a slot: it has executed.
     pub(super) fn step_done(regs: &mut PtRegs) -> Handled {
         let pin = pinned();
-        let state = state(&pin);
+        let state = STATE.this_cpu(&pin);
         let Some(point) = stepping(state, regs, 4) else { return Handled::No };
         regs.set_pc(point.addr() + 4);
         finish(state, regs);
@@ -106,7 +86,7 @@ noinstr! {
     /// An abort: of the word in a slot?
     pub(super) fn fault(regs: &mut PtRegs, _esr: u64, _far: u64) -> Handled {
         let pin = pinned();
-        let state = state(&pin);
+        let state = STATE.this_cpu(&pin);
         if let Some(point) = stepping(state, regs, 0) {
             // As if the word had faulted in its place. The other hooks see the PC of the probe.
             regs.set_pc(point.addr());
@@ -125,28 +105,34 @@ noinstr! {
     }
 }
 
+/// A point as the state machine knows it.
+#[inline(always)]
+fn id(point: &Point) -> u64 {
+    core::ptr::from_ref(point).expose_provenance() as u64
+}
+
 /// The point whose slot the PC is in, `offset` bytes behind its start.
 #[inline(always)]
-fn stepping<'a>(state: &State, regs: &PtRegs, offset: u64) -> Option<&'a Point> {
-    // SAFETY: a point in its slot keeps its CPU from passing a quiet point (interrupts are masked), so it is alive.
-    let point = unsafe { state.stepping.load(Ordering::Relaxed).as_ref() }?;
+fn stepping<'a>(state: &Reentry, regs: &PtRegs, offset: u64) -> Option<&'a Point> {
+    let id = state.stepping()?;
+    // SAFETY: `brk` put it there. A point in its slot keeps its CPU from passing a quiet point (interrupts are masked), so
+    // it is alive.
+    let point = unsafe { &*core::ptr::with_exposed_provenance::<Point>(id as usize) };
     matches!(point.run(), &Run::Slot(slot) if slot + offset == regs.pc()).then_some(point)
 }
 
 /// Leaves the slot: DAIF as the interrupted code had it.
 #[inline(always)]
-fn finish(state: &State, regs: &mut PtRegs) {
-    state.stepping.store(core::ptr::null_mut(), Ordering::Relaxed);
-    regs.set_pstate(regs.pstate() & !daif::ALL | state.daif.load(Ordering::Relaxed));
+fn finish(state: &Reentry, regs: &mut PtRegs) {
+    regs.set_pstate(regs.pstate() & !daif::ALL | state.end_step());
 }
 
 /// Runs the post handlers, unless this is a nested hit.
 #[inline(always)]
-fn after(point: &Point, regs: &mut PtRegs, state: &State, pin: &CpuPin) {
-    if point.has_post() && state.active.load(Ordering::Relaxed).is_null() {
-        state.active.store(core::ptr::from_ref(point).cast_mut(), Ordering::Relaxed);
+fn after(point: &Point, regs: &mut PtRegs, state: &Reentry, pin: &CpuPin) {
+    if point.has_post() && state.begin_post(id(point)) == OnHit::RunHandlers {
         point.run_post(regs, pin);
-        state.active.store(core::ptr::null_mut(), Ordering::Relaxed);
+        state.handlers_done();
     }
 }
 

@@ -21,11 +21,7 @@
 //!                      hit::step_done ── PC behind the probe, DAIF as it was ──▶ post handlers, resume
 //! ```
 //!
-//! # What is kept per CPU, and why it is enough
-//!
-//! Handlers run with DAIF masked, and so does the one word in a slot. So on one CPU at most one probe is running
-//! handlers (a nested hit runs none), and at most one is stepping: a nested hit strikes in a handler, that is
-//! before the outer step has begun or after it has ended. One flag and one saved DAIF suffice at any depth.
+//! What a CPU keeps between these exceptions, and why two words are enough at any depth, is `tracecore::reentry`.
 //!
 //! # Placing and arming
 //!

@@ -1,0 +1,276 @@
+//! Every event there is: its class, its switch, its directory.
+//!
+//! ```text
+//!   events/enable                    all            0, 1, or X where some are on
+//!   events/GROUP/enable              all of a group
+//!   events/GROUP/EVENT/enable        one: its Source arms or disarms
+//!   events/GROUP/EVENT/{id,format}   read off the class
+//! ```
+//!
+//! Lock order: this registry before kprobes. A source is told to switch under the registry's lock, so that two writers
+//! cannot undo each other half way.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use tracecore::errno::Errno;
+use tracecore::event::Class;
+
+use super::buffer;
+use crate::fs::textfs::Text;
+use crate::fs::tracefs;
+use crate::task::Mutex;
+
+/// What makes an event's records.
+pub(super) trait Source: Send + Sync {
+    /// Starts or stops making records. Called only when that is a change.
+    fn switch(&self, on: bool) -> Result<(), Errno>;
+}
+
+/// An event that can be switched.
+struct Event {
+    class: Arc<Class>,
+    source: Arc<dyn Source>,
+    on: bool,
+    /// Was it ever on? Then there may be records of it.
+    was_on: bool,
+}
+
+/// The first number of an event that is defined at run time; below are Linux's for what is built in.
+const FIRST_DYNAMIC_ID: u16 = 1024;
+
+struct Registry {
+    by_name: BTreeMap<(String, String), Event>,
+    classes: BTreeMap<u16, Arc<Class>>,
+    next_id: u16,
+}
+
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { by_name: BTreeMap::new(), classes: BTreeMap::new(), next_id: FIRST_DYNAMIC_ID });
+
+impl Registry {
+    /// A number that no class has. Numbers come round again after tens of thousands, when old records are long gone.
+    fn new_id(&mut self) -> Result<u16, Errno> {
+        for _ in FIRST_DYNAMIC_ID..=u16::MAX {
+            let id = self.next_id;
+            self.next_id = if id == u16::MAX { FIRST_DYNAMIC_ID } else { id + 1 };
+            if !self.classes.contains_key(&id) {
+                return Ok(id);
+            }
+        }
+        Err(Errno::ENODEV)
+    }
+}
+
+/// Which events an `enable` file is about.
+#[derive(Clone)]
+enum Scope {
+    All,
+    Group(String),
+    One(String, String),
+}
+
+impl Scope {
+    fn contains(&self, group: &str, event: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Group(g) => g == group,
+            Self::One(g, e) => g == group && e == event,
+        }
+    }
+}
+
+/// Adds a class whose records others make, with no switch and no directory.
+pub(super) fn add_builtin(class: Arc<Class>) {
+    REGISTRY.lock().classes.insert(class.id, class);
+}
+
+/// A number for a new class.
+///
+/// # Errors
+/// ENODEV when all are taken, as on Linux.
+pub(super) fn new_id() -> Result<u16, Errno> {
+    REGISTRY.lock().new_id()
+}
+
+/// Is there an event of this name?
+pub(super) fn exists(group: &str, event: &str) -> bool {
+    REGISTRY.lock().by_name.contains_key(&(group.into(), event.into()))
+}
+
+/// Adds an event, off, with its directory.
+pub(super) fn add(class: Arc<Class>, source: Arc<dyn Source>) {
+    let (group, event) = (class.system.clone().into_owned(), class.name.clone().into_owned());
+    let mut registry = REGISTRY.lock();
+    registry.classes.insert(class.id, class.clone());
+    registry.by_name.insert(
+        (group.clone(), event.clone()),
+        Event { class: class.clone(), source, on: false, was_on: false },
+    );
+    drop(registry);
+    let events = tracefs::tracefs().dir("events", 0o755);
+    let dir = events.dir(&group, 0o750);
+    dir.file("enable", enable_file(Scope::Group(group.clone())));
+    let dir = dir.dir(&event, 0o750);
+    dir.file("enable", enable_file(Scope::One(group, event)));
+    let id = class.id;
+    dir.file("id", Text::shown(0o440, move |out| writeln!(out, "{id}").map_err(|_| Errno::ENOMEM)));
+    dir.file(
+        "format",
+        Text::shown(0o440, move |out| out.write_str(&class.format()).map_err(|_| Errno::ENOMEM)),
+    );
+}
+
+/// Takes an event out with its directory.
+///
+/// # Errors
+/// EBUSY while it is on. Nothing is changed then.
+pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
+    let mut registry = REGISTRY.lock();
+    let key = (String::from(group), String::from(event));
+    let Some(found) = registry.by_name.get(&key) else { return Err(Errno::ENOENT) };
+    if found.on {
+        return Err(Errno::EBUSY);
+    }
+    let (id, was_on) = (found.class.id, found.was_on);
+    registry.by_name.remove(&key);
+    registry.classes.remove(&id);
+    let last = !registry.by_name.keys().any(|(g, _)| g == group);
+    drop(registry);
+    if was_on {
+        // Its records have lost their class; as on Linux, they go with it.
+        buffer::reset();
+    }
+    let events = tracefs::tracefs().dir("events", 0o755);
+    events.dir(group, 0o750).remove(event);
+    if last {
+        events.remove(group);
+    }
+    Ok(())
+}
+
+/// Is this event on?
+pub(super) fn is_on(group: &str, event: &str) -> bool {
+    REGISTRY.lock().by_name.get(&(group.into(), event.into())).is_some_and(|event| event.on)
+}
+
+/// The class of a record's number.
+pub(super) fn class(id: u16) -> Option<Arc<Class>> {
+    REGISTRY.lock().classes.get(&id).cloned()
+}
+
+fn enable_file(scope: Scope) -> Text {
+    let (shown, set) = (scope.clone(), scope);
+    Text::new(0o640).show(move |out| writeln!(out, "{}", state(&shown)).map_err(|_| Errno::ENOMEM)).store(
+        move |value| match value {
+            "0" => switch(&set, false),
+            "1" => switch(&set, true),
+            _ => Err(Errno::EINVAL),
+        },
+    )
+}
+
+/// `0`, `1`, or `X` where some are on and some are off; `?` where there is none.
+fn state(scope: &Scope) -> char {
+    let registry = REGISTRY.lock();
+    let on = registry.by_name.iter().filter(|((g, e), _)| scope.contains(g, e)).map(|(_, event)| event.on);
+    let (mut any, mut all) = (None, true);
+    for on in on {
+        any = Some(any.unwrap_or(false) | on);
+        all &= on;
+    }
+    match any {
+        None => '?',
+        Some(false) => '0',
+        Some(true) if all => '1',
+        Some(true) => 'X',
+    }
+}
+
+/// Switches all that are meant; one that refuses does not keep the others from switching, and its error is returned.
+fn switch(scope: &Scope, on: bool) -> Result<(), Errno> {
+    let mut registry = REGISTRY.lock();
+    let mut result = Ok(());
+    for ((group, event), found) in &mut registry.by_name {
+        if scope.contains(group, event) && found.on != on {
+            match found.source.switch(on) {
+                Ok(()) => {
+                    found.on = on;
+                    found.was_on |= on;
+                }
+                Err(e) => result = Err(e),
+            }
+        }
+    }
+    result
+}
+
+pub(super) fn init() {
+    let root = tracefs::tracefs();
+    root.dir("events", 0o755).file("enable", enable_file(Scope::All));
+    root.file(
+        "available_events",
+        Text::shown(0o440, |out| {
+            REGISTRY
+                .lock()
+                .by_name
+                .keys()
+                .try_for_each(|(group, event)| writeln!(out, "{group}:{event}"))
+                .map_err(|_| Errno::ENOMEM)
+        }),
+    );
+    root.file(
+        "set_event",
+        Text::new(0o640)
+            .show(|out| {
+                let registry = REGISTRY.lock();
+                let on: Vec<_> =
+                    registry.by_name.iter().filter(|(_, event)| event.on).map(|(name, _)| name).collect();
+                on.iter()
+                    .try_for_each(|(group, event)| writeln!(out, "{group}:{event}"))
+                    .map_err(|_| Errno::ENOMEM)
+            })
+            .on_open(|how| if how.truncate { switch(&Scope::All, false) } else { Ok(()) })
+            .commands(set_event),
+    );
+}
+
+/// One word of `set_event`: `[!]GROUP:EVENT`, `[!]GROUP:`, `[!]EVENT`, with `*` for all.
+fn set_event(line: &str) -> Result<(), Errno> {
+    for word in line.split_ascii_whitespace() {
+        let (on, word) = match word.strip_prefix('!') {
+            Some(rest) => (false, rest),
+            None => (true, word),
+        };
+        let (group, event) = match word.split_once(':') {
+            Some((group, event)) => (group, event),
+            None => ("", word),
+        };
+        let pattern =
+            |text: &str| if text.is_empty() { Cow::Borrowed("*") } else { Cow::Owned(String::from(text)) };
+        let (group, event) = (pattern(group), pattern(event));
+        let names: Vec<(String, String)> = REGISTRY
+            .lock()
+            .by_name
+            .keys()
+            .filter(|(g, e)| tracecore::glob::matches(&group, g) && tracecore::glob::matches(&event, e))
+            .cloned()
+            .collect();
+        if names.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        for (group, event) in names {
+            switch(&Scope::One(group, event), on)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of a group and event as messages have it.
+pub(super) fn name(group: &str, event: &str) -> String {
+    format!("{group}/{event}")
+}

@@ -1,0 +1,69 @@
+//! `trace_marker` and `trace_marker_raw`: records that users write.
+
+use alloc::sync::Arc;
+
+use tracecore::errno::Errno;
+use tracecore::event::{HEADER_LEN, print_class, raw_data_class};
+use tracecore::ring::{MAX_RECORD_BYTES, Refused};
+
+use super::{buffer, comms, events};
+use crate::fs::textfs::Text;
+use crate::fs::tracefs;
+use crate::sync::PreemptGuard;
+
+/// Where the text of a `print` record begins: behind the header and the writer's address.
+const TEXT_AT: usize = HEADER_LEN + 8;
+/// The longest text of one record; a longer write is taken in parts.
+const MAX_TEXT: usize = 1024;
+const _: () = assert!(TEXT_AT + MAX_TEXT + 2 <= MAX_RECORD_BYTES);
+/// The shortest raw record: its number.
+const MIN_RAW: usize = 4;
+
+pub(super) fn init() {
+    let (print, raw) = (Arc::new(print_class()), Arc::new(raw_data_class()));
+    let (print_id, raw_id) = (print.id, raw.id);
+    events::add_builtin(print);
+    events::add_builtin(raw);
+    let root = tracefs::tracefs();
+    root.file("trace_marker", Text::new(0o220).write(move |data| write_text(print_id, data)));
+    root.file("trace_marker_raw", Text::new(0o220).write(move |data| write_raw(raw_id, data)));
+}
+
+/// What a write is told of a record that was not taken. One that was dropped is counted in `stats`, and as on Linux the
+/// writer is not bothered with it; one that is refused because recording is off is.
+fn outcome(taken: usize, recording: super::Recording) -> Result<usize, Errno> {
+    match recording {
+        Err(Refused::Off) => Err(Errno::EBADF),
+        _ => Ok(taken),
+    }
+}
+
+fn write_text(id: u16, data: &[u8]) -> Result<usize, Errno> {
+    let text = data.get(..data.len().min(MAX_TEXT)).unwrap_or(data);
+    // The record ends in a line end and a NUL, whatever the writer sent.
+    let line_end = if text.ends_with(b"\n") { 0 } else { 1 };
+    let pin = PreemptGuard::new();
+    comms::note();
+    let recording = buffer::reserve(&pin, TEXT_AT + text.len() + line_end + 1).map(|record| {
+        record.put_u64(0, buffer::header(id));
+        record.put_u64(HEADER_LEN, 0);
+        record.put_bytes(TEXT_AT, text);
+        record.put_bytes(TEXT_AT + text.len(), if line_end == 1 { b"\n\0" } else { b"\0" });
+        record.commit();
+    });
+    outcome(text.len(), recording)
+}
+
+fn write_raw(id: u16, data: &[u8]) -> Result<usize, Errno> {
+    if data.len() < MIN_RAW || data.len() > MAX_RECORD_BYTES - HEADER_LEN {
+        return Err(Errno::EINVAL);
+    }
+    let pin = PreemptGuard::new();
+    comms::note();
+    let recording = buffer::reserve(&pin, HEADER_LEN + data.len()).map(|record| {
+        record.put_u64(0, buffer::header(id));
+        record.put_bytes(HEADER_LEN, data);
+        record.commit();
+    });
+    outcome(data.len(), recording)
+}

@@ -1,0 +1,43 @@
+//! Trace events: what is recorded, where it goes, and the files that show it.
+//!
+//! ```text
+//!   kprobe hit ──▶ Recorder (kprobe_events) ──┐
+//!   write(2) ────▶ trace_marker ──────────────┼─▶ buffer: this CPU's ring ──▶ output: trace, trace_pipe
+//!                                             │      header word, fields          merged by time, printed
+//!   enable ◀── events/GROUP/EVENT/enable      │                                   by the event's class
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `buffer` | a ring per CPU, its switch and size; the header of a record |
+//! | `events` | every event there is: its class, its switch, its directory |
+//! | `kprobe_events` | probes defined by text |
+//! | `marker` | records that users write |
+//! | `comms`  | names of tasks for records that outlive them |
+//! | `output` | records as text |
+//! | `errors` | the last refused commands |
+//! | `names`  | addresses and names, for those who print and parse |
+
+mod buffer;
+mod comms;
+mod errors;
+mod events;
+mod kprobe_events;
+mod marker;
+mod names;
+mod output;
+
+use tracecore::errno::Errno;
+
+pub(crate) use buffer::{Recording, record_words, totals};
+
+/// Makes the rings and the files. Once, when there is a heap and tasks can run.
+pub(crate) fn init() -> Result<(), Errno> {
+    buffer::init()?;
+    events::init();
+    output::init();
+    marker::init();
+    errors::init();
+    kprobe_events::init();
+    Ok(())
+}

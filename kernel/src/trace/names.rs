@@ -1,0 +1,38 @@
+//! Addresses and names, for those who print and parse.
+
+use tracecore::fetch::{Fault, SafeMemory};
+use tracecore::probe::{LookupError, Resolver, Symbol};
+use tracecore::symbolize::{SymbolAt, Symbolizer};
+
+use crate::arch::probe_read;
+use crate::{ftrace, ksyms};
+
+/// The kernel's symbols and memory.
+pub(super) struct Kernel;
+
+impl Symbolizer for Kernel {
+    fn symbol_at(&self, address: u64) -> Option<SymbolAt<'_>> {
+        let symbol = ksyms::by_addr(address as usize)?;
+        Some(SymbolAt { name: symbol.name, offset: address - symbol.start, size: symbol.size })
+    }
+}
+
+impl Resolver for Kernel {
+    fn lookup(&self, name: &str) -> Result<Symbol, LookupError> {
+        let symbol = ksyms::by_name(name).ok_or(LookupError::Missing)?;
+        // A function with a patchable entry begins behind it.
+        let has_site =
+            ftrace::site_of(symbol.start as usize).is_some_and(|site| site.function as u64 == symbol.start);
+        Ok(Symbol { address: symbol.start, size: symbol.size, entry_bytes: if has_site { 8 } else { 0 } })
+    }
+
+    fn is_function_entry(&self, address: u64) -> bool {
+        ksyms::by_addr(address as usize).is_some_and(|symbol| symbol.is_text() && symbol.start == address)
+    }
+}
+
+impl SafeMemory for Kernel {
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        probe_read::read(address, into).map_err(|_| Fault)
+    }
+}
