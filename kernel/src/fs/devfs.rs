@@ -24,13 +24,11 @@ static ROOT: Once<Arc<ramfs::Dir>> = Once::new();
 
 /// The directory that is mounted at `/dev`.
 pub(crate) fn root() -> Result<&'static Arc<ramfs::Dir>, Errno> {
-    match ROOT.get() {
-        Some(root) => Ok(root),
+    if ROOT.get().is_none() {
         // Who comes second gives up its own.
-        None => ROOT
-            .set(new()?)
-            .map_or_else(|_| ROOT.get().ok_or(Errno::EAGAIN), |()| ROOT.get().ok_or(Errno::EAGAIN)),
+        let _ = ROOT.set(new()?);
     }
+    ROOT.get().ok_or(Errno::EAGAIN)
 }
 
 /// The devices that are always there.

@@ -40,7 +40,7 @@ mod tests;
 
 pub(crate) use page::Page;
 
-use crate::{bench, fs, workload};
+use crate::{bench, fs, shell, workload};
 use core::fmt;
 
 /// One test of the kernel.
@@ -69,6 +69,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "workload", tests: workload::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },
+    Group { name: "shell", tests: shell::selftest::TESTS },
 ];
 
 /// Why a test did not pass. What was wrong has been written as a diagnostic already.

@@ -13,7 +13,7 @@ pub(super) fn run(shell: &mut Shell, console: &dyn Io) {
     let mut pending = String::new();
     let mut buf = vec![0; READ];
     loop {
-        let prompt = if more { String::from("> ") } else { alloc::format!("{} # ", shell.ctx.cwd) };
+        let prompt = if more { String::from("> ") } else { super::prompt(&shell.ctx.cwd) };
         shell.ctx.print(&prompt);
         shell.ctx.flush();
         loop {

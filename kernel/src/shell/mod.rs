@@ -22,6 +22,7 @@ mod console;
 mod io;
 mod jobs;
 mod programs;
+pub(crate) mod selftest;
 mod sys;
 mod tour;
 mod xray;
@@ -35,13 +36,26 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU8, Ordering};
 use sh::{Ctx, Fed, Io, Programs, Shell};
 use tracecore::errno::Errno;
 
+/// Where a shell starts, and `cd` leads: where `cargo xtask qemu --file` puts files.
+const HOME: &str = "/";
+/// What every shell starts with.
+const ENVIRONMENT: [(&str, &str); 2] = [("HOME", HOME), ("PATH", "/bin")];
 /// A script file has at most this many bytes.
 const SCRIPT_MAX: usize = 4 << 20;
 /// Exit status of a script that could not be read.
 const STATUS_NO_SCRIPT: u8 = 126;
+
+/// The status that a script has earned so far: that of its last line that failed.
+static SCRIPT_STATUS: AtomicU8 = AtomicU8::new(0);
+
+/// The status with which the machine is to end now.
+fn end_status() -> u8 {
+    SCRIPT_STATUS.load(Ordering::Relaxed)
+}
 
 /// Starts the shell's task.
 pub(crate) fn start() -> Result<(), Errno> {
@@ -67,9 +81,16 @@ fn console() -> Result<Arc<dyn Io>, Errno> {
 
 fn shell(stdin: Arc<dyn Io>, stdout: Arc<dyn Io>, stderr: Arc<dyn Io>) -> Shell {
     let programs = Programs::with(&[programs::PROGRAMS]);
-    let mut shell = Shell::new(Ctx::new(Arc::new(sys::Kernel), programs, stdin, stdout, stderr));
-    shell.ctx.cwd = String::from("/");
+    let mut ctx = Ctx::new(Arc::new(sys::Kernel), programs, stdin, stdout, stderr);
+    ctx.env = ENVIRONMENT.map(|(name, value)| (String::from(name), String::from(value))).to_vec();
+    let mut shell = Shell::new(ctx);
+    shell.ctx.cwd = String::from(HOME);
     shell
+}
+
+/// What stands before a line that is to be typed: where the shell is, and that it is root's.
+fn prompt(cwd: &str) -> String {
+    format!("{} # ", if cwd == HOME { "~" } else { cwd })
 }
 
 /// Runs the script `path`: the exit status of the machine.
@@ -101,6 +122,7 @@ fn try_script(path: &str) -> Result<u8, Errno> {
     let mark = boot::info().arg("trapline.script.mark");
     for line in text.lines() {
         let fed = shell.feed(line);
+        SCRIPT_STATUS.store(status_byte(shell.last_failure()), Ordering::Relaxed);
         if let Some(word) = mark {
             shell.ctx.print(&format!("{word} {}\n", status_byte(shell.status())));
             shell.ctx.flush();
@@ -139,6 +161,12 @@ fn interactive() {
         Ok(console) => console,
         Err(e) => return log::error!("no console: {}", e.strerror()),
     };
+    let banner = format!(
+        "Trapline {}: `tour` shows you around, `help` lists the programs.\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    // A console that takes nothing shows no prompt either.
+    let _ = console.write(banner.as_bytes());
     loop {
         let mut shell = shell(console.clone(), console.clone(), console.clone());
         shell.interactive = true;

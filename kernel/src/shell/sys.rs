@@ -122,7 +122,7 @@ impl Sys for Kernel {
 
     fn power(&self, power: Power) -> Result<(), Errno> {
         match power {
-            Power::Off => power::off(0),
+            Power::Off => power::off(super::end_status()),
             Power::Reboot => power::reset(),
         }
     }

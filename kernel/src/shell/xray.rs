@@ -13,9 +13,9 @@
 
 use crate::ksyms;
 use crate::text;
-use a64::Insn;
+use a64::{Insn, disasm};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 use sh::Ctx;
 
@@ -121,7 +121,16 @@ fn show(ctx: &mut Ctx, start: usize, words: usize) -> fmt::Result {
     Ok(())
 }
 
-/// The text of a word.
-fn disassemble(insn: Insn, _addr: usize) -> String {
-    format!(".inst {:#010x}", insn.0)
+/// The text of a word, with names behind the places that it mentions.
+fn disassemble(insn: Insn, addr: usize) -> String {
+    disasm::at(insn, addr as u64).with_symbols(&name_behind).to_string()
+}
+
+/// ` <name+offset>` for an address that has a name.
+fn name_behind(addr: u64, out: &mut dyn Write) -> fmt::Result {
+    match ksyms::by_addr(addr as usize) {
+        Some(symbol) if symbol.start == addr => write!(out, " <{}>", symbol.name),
+        Some(symbol) => write!(out, " <{}+{:#x}>", symbol.name, addr - symbol.start),
+        None => Ok(()),
+    }
 }
