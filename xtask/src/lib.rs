@@ -12,7 +12,8 @@
 //! * [`build`] compiles the kernel and turns the ELF file into a bootable [`image`] with [`symbols`];
 //! * [`initramfs`] packs the guest's root file system by [`cpio`];
 //! * [`commands`] holds `test`, `bench` and `gdb`, [`check`] what `check` looks at;
-//! * [`machine`] turns options into QEMU's arguments, [`run`] starts QEMU and sees that it ends.
+//! * [`machine`] turns options into QEMU's arguments, [`run`] starts QEMU and sees that it ends;
+//! * [`profile`] watches a benchmark run and says where its instructions go.
 //!
 //! How a script's output, its exit status and the console travel is told in [`run`].
 
@@ -25,6 +26,7 @@ mod die_with_parent;
 pub mod image;
 pub mod initramfs;
 pub mod machine;
+pub mod profile;
 pub mod run;
 pub mod symbols;
 pub mod tools;

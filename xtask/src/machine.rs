@@ -48,6 +48,9 @@ pub struct Machine {
     /// Put a host file into the guest's root file system (repeatable)
     #[arg(long = "file", value_name = "HOST[=GUEST]")]
     pub files: Vec<GuestFile>,
+    /// Where QEMU logs the address of every instruction it executes.
+    #[arg(skip)]
+    pub trace: Option<PathBuf>,
 }
 
 impl Default for Machine {
@@ -64,6 +67,7 @@ impl Default for Machine {
             qemu: None,
             elf: None,
             files: Vec::new(),
+            trace: None,
         }
     }
 }
@@ -127,6 +131,11 @@ impl Machine {
         }
         if self.icount {
             add(&["-icount", "shift=0,sleep=off"]);
+        }
+        if let Some(log) = &self.trace {
+            // One instruction at a time, none chained to the next past the log.
+            add(tools::one_insn_at_a_time(self.qemu.as_deref()));
+            add(&["-d", "exec,nochain", "-D", &log.to_string_lossy()]);
         }
         add(&["-kernel", &image.to_string_lossy(), "-initrd", &initrd.to_string_lossy()]);
         let command_line = self.command_line(scripted);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::machine::Machine;
 use xtask::run::{self, End, Folder, Streams};
-use xtask::{build, check, commands, tools};
+use xtask::{build, check, commands, profile, tools};
 
 /// The status when a tool is missing.
 const STATUS_MISSING_TOOL: u8 = 2;
@@ -56,6 +56,16 @@ enum Verb {
     },
     /// Check format, lints, documentation, floors, the no-trace wall and the image's size
     Check,
+    /// Say where the instructions of a benchmark row go, function by function
+    Profile {
+        #[command(flatten)]
+        machine: Machine,
+        /// Its name, as `cargo xtask bench` prints it
+        row: String,
+        /// List every executed instruction too
+        #[arg(long)]
+        listing: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -83,6 +93,10 @@ fn dispatch(verb: Verb) -> Result<u8> {
         }
         Verb::Gdb { machine } => commands::gdb::run(&machine),
         Verb::Check => check::run(),
+        Verb::Profile { machine, row, listing } => {
+            print!("{}", profile::profile(&machine, &row, listing)?);
+            Ok(0)
+        }
     }
 }
 

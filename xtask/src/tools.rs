@@ -95,6 +95,23 @@ pub fn qemu(wanted: Option<&Path>) -> Result<PathBuf> {
     Err(MissingTool { tool: QEMU.into(), command: install_hint() }.into())
 }
 
+/// The option by which QEMU executes one instruction at a time: it was moved in version 8.1, and the old
+/// one went away later.
+pub fn one_insn_at_a_time(qemu: Option<&Path>) -> &'static [&'static str] {
+    let run = Command::new(qemu.unwrap_or(Path::new(QEMU))).arg("--version").stdin(Stdio::null()).output();
+    let text = run.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
+    if major_version(&text).is_some_and(|major| major <= 8) {
+        &["-singlestep"]
+    } else {
+        &["-accel", "tcg,one-insn-per-tb=on"]
+    }
+}
+
+/// The 7 of `QEMU emulator version 7.2.22 (…)`.
+fn major_version(text: &str) -> Option<u32> {
+    text.split_once("version ")?.1.split('.').next()?.parse().ok()
+}
+
 /// A gdb that knows arm64.
 pub fn gdb() -> Result<PathBuf> {
     for name in ["gdb-multiarch", "aarch64-none-elf-gdb", "aarch64-linux-gnu-gdb", "aarch64-elf-gdb", "gdb"] {
@@ -149,4 +166,16 @@ fn in_path(program: &str) -> bool {
 fn is_root() -> bool {
     let run = Command::new("id").arg("-u").stdin(Stdio::null()).output();
     run.is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major_version;
+
+    #[test]
+    fn reads_the_version_of_qemu() {
+        assert_eq!(major_version("QEMU emulator version 7.2.22 (Debian 1:7.2)\nCopyright"), Some(7));
+        assert_eq!(major_version("QEMU emulator version 10.0.2"), Some(10));
+        assert_eq!(major_version("something else"), None);
+    }
 }

@@ -64,8 +64,8 @@ impl Bencher {
     pub(crate) fn once(&mut self, ops: u64, op: impl FnOnce()) {
         let cpu = cpu::id();
         let mut op = Some(op);
-        let with = count_loop(1, &mut || op.take().map_or((), |op| op()));
         let without = count_loop(1, &mut || {});
+        let with = count_loop(1, &mut || op.take().map_or((), |op| op()));
         self.migrated |= cpu::id() != cpu;
         self.measured = Measured { ops, insns: with.saturating_sub(without) };
     }
@@ -84,6 +84,9 @@ impl Bencher {
 /// Instructions of `ops` rounds of a loop around `op`, which is compiled into it. How many rounds there will be is
 /// hidden from the optimiser: it can neither unroll the loop nor drop it, also if there is nothing inside, and
 /// each round costs two instructions (`sub`, `cbnz`) and `op`.
+///
+/// `cargo xtask profile` shows what was executed between the two readings of the last call; so the operation itself is
+/// measured after what is subtracted.
 #[inline(never)]
 fn count_loop(ops: u64, op: &mut impl FnMut()) -> u64 {
     let mut left = ops;

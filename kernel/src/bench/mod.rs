@@ -42,7 +42,9 @@ const ROOMS: &[&[Bench]] = &[rows::BENCHES];
 /// Instructions of the boot CPU until the shell was ready for its first line; 0: not yet.
 static BOOT_INSNS: AtomicU64 = AtomicU64::new(0);
 
-/// Called once by the shell when it is ready for its first line.
+/// Called once by the shell when it is ready for its first line. Not inlined: `cargo xtask profile boot/to-shell` ends
+/// where this begins.
+#[inline(never)]
 pub(crate) fn shell_reached() {
     if cpu::id() == 0 && pmu::counts_instructions() {
         let insns = rows::INSNS_PER_TICK * boot::info().start_ticks + pmu::instructions();

@@ -28,9 +28,9 @@ mod tour;
 mod xray;
 
 use crate::arch::{power, semihosting};
-use crate::boot;
 use crate::fs::vfs::{self, How};
 use crate::task::{self, Prio};
+use crate::{bench, boot};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -119,6 +119,7 @@ fn try_script(path: &str) -> Result<u8, Errno> {
     if text.trim().is_empty() {
         shell.feed("tour");
     }
+    bench::shell_reached();
     let mark = boot::info().arg("trapline.script.mark");
     for line in text.lines() {
         let fed = shell.feed(line);
@@ -170,6 +171,7 @@ fn interactive() {
     loop {
         let mut shell = shell(console.clone(), console.clone(), console.clone());
         shell.interactive = true;
+        bench::shell_reached();
         console::run(&mut shell, &*console);
         // There is nobody else to talk to.
         log::info!("the shell has ended; another one begins");

@@ -1,13 +1,19 @@
 //! The kernel's own programs, beside those of `crates/sh`.
 
 use super::{tour, xray};
-use crate::{selftest, workload};
+use crate::{bench, selftest, workload};
 use core::cell::RefCell;
 use core::fmt::{self, Write};
 use sh::{Ctx, Program};
 
 /// One line for each: what `help` shows, and what runs.
 pub(super) const PROGRAMS: &[Program] = &[
+    Program {
+        name: "bench",
+        usage: "[FILTER]",
+        help: "count instructions per operation",
+        main: |ctx, args| with_streams(ctx, args, bench::run),
+    },
     Program {
         name: "selftest",
         usage: "[FILTER]",
