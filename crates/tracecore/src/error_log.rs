@@ -70,7 +70,11 @@ impl ErrorLog {
             let Entry { time_ns, subsystem, text, command, column } = entry;
             let (seconds, rest) = (time_ns / 1_000_000_000, time_ns % 1_000_000_000);
             put!(out, "[{seconds:5}.{:06}] {subsystem}: error: {text}\n", rest / 1000);
-            put!(out, "{COMMAND}{command}\n{:1$}^\n", "", COMMAND.len() + column);
+            put!(out, "{COMMAND}{command}\n");
+            // The caret stands in the command or right behind it, whatever the entry says.
+            let blanks = COMMAND.len() + (*column).min(command.len() + 1);
+            out.resize(out.len() + blanks, b' ');
+            out.extend_from_slice(b"^\n");
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::event::print::put;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The widest column; what is longer moves the rest of its line.
+const MAX_WIDTH: usize = 64;
+
 /// Who missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
@@ -142,7 +145,7 @@ impl Table {
     pub fn print(&self, out: &mut Vec<u8>) {
         let rows = self.rows();
         let width = |least: usize, of: &dyn Fn(&Row) -> usize| {
-            rows.iter().map(|row| of(row)).max().unwrap_or(0).max(least)
+            rows.iter().map(|row| of(row)).max().unwrap_or(0).clamp(least, MAX_WIDTH)
         };
         let layer = width(5, &|row| row.layer.name().len());
         let owner = width(5, &|row| row.owner.chars().count());

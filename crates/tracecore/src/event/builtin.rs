@@ -1,7 +1,7 @@
 //! The classes that are there before anyone defines one: what is written to `trace_marker` and
 //! `trace_marker_raw`. They belong to the system `ftrace` and have Linux's ids.
 
-use super::{Class, Field, LineStyle, Piece, Shown};
+use super::{Announced, Class, Field, LineStyle, Piece, Shown};
 use alloc::borrow::Cow;
 use alloc::vec;
 
@@ -21,10 +21,10 @@ pub fn print_class() -> Class {
             Field::new("unsigned long", "ip", 8, 8, false),
             Field::array("char", "buf", "[]", 16, 0, false),
         ],
-        print_fmt: Cow::Borrowed("\"%ps: %s\", (void *)REC->ip, REC->buf"),
+        announced: Announced::Text(Cow::Borrowed("\"%ps: %s\", (void *)REC->ip, REC->buf")),
         pieces: vec![
             Piece::Literal(Cow::Borrowed("tracing_mark_write: ")),
-            Piece::Value { field: 1, shown: Shown::Chars, count: None },
+            Piece::Value { field: 1, shown: Shown::Chars, count: None, named: false },
         ],
         style: LineStyle::Bare,
     }
@@ -40,12 +40,12 @@ pub fn raw_data_class() -> Class {
             Field::new("unsigned int", "id", 8, 4, false),
             Field::array("char", "buf", "[]", 12, 0, false),
         ],
-        print_fmt: Cow::Borrowed("\"id:%04x %08x\", REC->id, (int)REC->buf[0]"),
+        announced: Announced::Text(Cow::Borrowed("\"id:%04x %08x\", REC->id, (int)REC->buf[0]")),
         pieces: vec![
             Piece::Literal(Cow::Borrowed("# ")),
-            Piece::Value { field: 0, shown: Shown::BareHex, count: None },
+            Piece::Value { field: 0, shown: Shown::BareHex, count: None, named: false },
             Piece::Literal(Cow::Borrowed(" buf: ")),
-            Piece::Value { field: 1, shown: Shown::Bytes, count: None },
+            Piece::Value { field: 1, shown: Shown::Bytes, count: None, named: false },
         ],
         style: LineStyle::Bare,
     }

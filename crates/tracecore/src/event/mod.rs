@@ -30,6 +30,7 @@ pub use probe::{PROBE_ARGS_AT, RETURN_ARGS_AT, probe_class};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// One field of a record.
@@ -110,6 +111,27 @@ pub enum Shown {
     Bytes,
 }
 
+impl Shown {
+    /// The `printf` conversion that announces a value of this many bytes, escaped as in a C string.
+    const fn conversion(self, size: usize, signed: bool) -> &'static str {
+        match (self, size, signed) {
+            (Shown::Decimal, 8, false) => "%Lu",
+            (Shown::Decimal, 8, true) => "%Ld",
+            (Shown::Decimal, _, false) => "%u",
+            (Shown::Decimal, _, true) => "%d",
+            (Shown::Hex, 8, _) => "0x%Lx",
+            (Shown::Hex, ..) => "0x%x",
+            (Shown::BareHex, 8, _) => "%Lx",
+            (Shown::BareHex, ..) => "%x",
+            (Shown::Char, ..) => "'%c'",
+            (Shown::Symbol, ..) => "%pS",
+            (Shown::SymbolName, ..) => "%ps",
+            (Shown::Text, ..) => "\\\"%s\\\"",
+            (Shown::Chars | Shown::Bytes, ..) => "%s",
+        }
+    }
+}
+
 /// One step of a print program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
@@ -123,6 +145,23 @@ pub enum Piece {
         shown: Shown,
         /// Elements, shown as `{a,b,c}`; `None` for a single value.
         count: Option<u16>,
+        /// ` name=` stands before it.
+        named: bool,
+    },
+}
+
+/// What a format file says behind `print fmt: `.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// This.
+    Text(Cow<'static, str>),
+    /// These two, each followed by what the named values of the print program come to: it is put together when
+    /// someone reads the file, not when a probe is made.
+    Named {
+        /// The format string so far.
+        format: &'static str,
+        /// The values so far.
+        values: &'static str,
     },
 }
 
@@ -146,8 +185,8 @@ pub struct Class {
     pub name: Cow<'static, str>,
     /// The fields behind the common header.
     pub fields: Vec<Field>,
-    /// What stands behind `print fmt: ` in the format file.
-    pub print_fmt: Cow<'static, str>,
+    /// What the format file announces.
+    pub announced: Announced,
     /// What the trace shows.
     pub pieces: Vec<Piece>,
     /// How its line looks.
@@ -174,9 +213,44 @@ impl Class {
             declare(&mut text, field);
         }
         text.push_str("\nprint fmt: ");
-        text.push_str(&self.print_fmt);
+        match &self.announced {
+            Announced::Text(announced) => text.push_str(announced),
+            Announced::Named { format, values } => self.announce(format, values, &mut text),
+        }
         text.push('\n');
         text
+    }
+
+    /// Puts the format string and the values.
+    fn announce(&self, format: &str, values: &str, text: &mut String) {
+        *text += &format!("\"{format}");
+        let mut values = String::from(values);
+        for piece in &self.pieces {
+            let &Piece::Value { field, shown, count, named: true } = piece else { continue };
+            let Some(field) = self.fields.get(usize::from(field)) else { continue };
+            let conversion = {
+                let size = field.size / count.unwrap_or(1).max(1);
+                shown.conversion(usize::from(size), field.signed)
+            };
+            let name = &field.name;
+            let mut value = |index: &str| {
+                values += &match shown {
+                    Shown::Text => format!(", __get_str({name}{index})"),
+                    _ => format!(", REC->{name}{index}"),
+                };
+            };
+            match count {
+                None => {
+                    *text += &format!(" {name}={conversion}");
+                    value("");
+                }
+                Some(count) => {
+                    *text += &format!(" {name}={{{}}}", vec![conversion; usize::from(count)].join(","));
+                    (0..count).for_each(|index| value(&format!("[{index}]")));
+                }
+            }
+        }
+        *text += &format!("\"{values}");
     }
 
     /// The field of this name, common ones too.

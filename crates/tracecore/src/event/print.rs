@@ -35,8 +35,11 @@ impl Class {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Value { field, shown, count } => {
+                Piece::Value { field, shown, count, named } => {
                     if let Some(field) = self.fields.get(usize::from(*field)) {
+                        if *named {
+                            put!(out, " {}=", field.name);
+                        }
                         value(record, field, *shown, *count, symbols, out);
                     }
                 }

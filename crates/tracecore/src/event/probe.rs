@@ -1,11 +1,9 @@
 //! The class of a probe's event, from its definition.
 
-use super::{Class, Field, HEADER_LEN, LineStyle, Piece, Shown};
+use super::{Announced, Class, Field, HEADER_LEN, LineStyle, Piece, Shown};
 use crate::probe::{Arg, Definition, Style, Type};
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Where the arguments of a probe start: behind the header and the address.
@@ -17,36 +15,30 @@ pub const RETURN_ARGS_AT: usize = HEADER_LEN + 16;
 pub fn probe_class(id: u16, probe: &Definition) -> Class {
     let address = |name, offset| Field::new("unsigned long", name, offset, 8, false);
     let literal = |text| Piece::Literal(Cow::Borrowed(text));
-    let symbol = |field, shown| Piece::Value { field, shown, count: None };
-    let (mut fields, mut pieces, head, mut at) = if probe.is_return() {
-        (
-            vec![address("__probe_func", 8), address("__probe_ret_ip", 16)],
-            // Announced in the order of the fields, shown as the way that the return took.
-            vec![
-                literal("("),
-                symbol(1, Shown::Symbol),
-                literal(" <- "),
-                symbol(0, Shown::SymbolName),
-                literal(")"),
-            ],
-            ("(%lx <- %lx)", ", REC->__probe_func, REC->__probe_ret_ip"),
-            RETURN_ARGS_AT,
-        )
+    let symbol = |field, shown| Piece::Value { field, shown, count: None, named: false };
+    let mut fields = Vec::with_capacity(probe.args.len() + 2);
+    let mut pieces = Vec::with_capacity(probe.args.len() + 5);
+    let (announced, mut at) = if probe.is_return() {
+        fields.extend([address("__probe_func", 8), address("__probe_ret_ip", 16)]);
+        // Announced in the order of the fields, shown as the way that the return took.
+        pieces.extend([
+            literal("("),
+            symbol(1, Shown::Symbol),
+            literal(" <- "),
+            symbol(0, Shown::SymbolName),
+            literal(")"),
+        ]);
+        let values = ", REC->__probe_func, REC->__probe_ret_ip";
+        (Announced::Named { format: "(%lx <- %lx)", values }, RETURN_ARGS_AT)
     } else {
-        (
-            vec![address("__probe_ip", 8)],
-            vec![literal("("), symbol(0, Shown::Symbol), literal(")")],
-            ("(%lx)", ", REC->__probe_ip"),
-            PROBE_ARGS_AT,
-        )
+        fields.push(address("__probe_ip", 8));
+        pieces.extend([literal("("), symbol(0, Shown::Symbol), literal(")")]);
+        (Announced::Named { format: "(%lx)", values: ", REC->__probe_ip" }, PROBE_ARGS_AT)
     };
-    let mut formats = String::from(head.0);
-    let mut values = String::from(head.1);
     for arg in &probe.args {
         let field = fields.len() as u16;
-        announce(arg, &mut formats, &mut values);
-        pieces.push(Piece::Literal(format!(" {}=", arg.name).into()));
-        pieces.push(Piece::Value { field, shown: shown(arg), count: arg.count.map(|count| count as u16) });
+        let count = arg.count.map(|count| count as u16);
+        pieces.push(Piece::Value { field, shown: shown(arg), count, named: true });
         fields.push(argument_field(arg, at as u16));
         at += arg.size();
     }
@@ -55,7 +47,7 @@ pub fn probe_class(id: u16, probe: &Definition) -> Class {
         system: probe.group.clone().into(),
         name: probe.event.clone().into(),
         fields,
-        print_fmt: format!("\"{formats}\"{values}").into(),
+        announced,
         pieces,
         style: LineStyle::Named,
     }
@@ -76,30 +68,6 @@ fn argument_field(arg: &Arg, offset: u16) -> Field {
         offset,
         size: arg.size() as u16,
         signed: arg.ty.is_signed(),
-    }
-}
-
-/// Adds an argument to both halves of `print fmt`.
-fn announce(arg: &Arg, formats: &mut String, values: &mut String) {
-    let conversion = arg.ty.conversion();
-    let name = &arg.name;
-    match arg.count {
-        None => {
-            *formats += &format!(" {name}={conversion}");
-            *values +=
-                &if arg.ty.is_text() { format!(", __get_str({name})") } else { format!(", REC->{name}") };
-        }
-        Some(count) => {
-            let all: Vec<_> = (0..count).map(|_| conversion).collect();
-            *formats += &format!(" {name}={{{}}}", all.join(","));
-            for index in 0..count {
-                *values += &if arg.ty.is_text() {
-                    format!(", __get_str({name}[{index}])")
-                } else {
-                    format!(", REC->{name}[{index}]")
-                };
-            }
-        }
     }
 }
 

@@ -322,7 +322,7 @@ fn mutated_lines_do_no_harm() {
         "p:",
     ];
     let mut random = Random(7);
-    for _ in 0..60_000 {
+    for _ in 0..600_000 {
         let mut line: Vec<char> = seeds[random.below(seeds.len())].chars().collect();
         for _ in 0..=random.below(4) {
             let at = random.below(line.len() + 1);
@@ -345,7 +345,7 @@ fn mutated_lines_do_no_harm() {
 #[test]
 fn noise_does_no_harm() {
     let mut random = Random(11);
-    for _ in 0..40_000 {
+    for _ in 0..100_000 {
         let length = random.below(80);
         let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
         check(&String::from_utf8_lossy(&bytes));

@@ -133,21 +133,6 @@ impl Type {
         }
     }
 
-    /// The `printf` conversion that `format` shows, escaped as it stands inside the quoted string.
-    pub const fn conversion(self) -> &'static str {
-        match self {
-            Type::Int(Width::W64, Style::Unsigned) => "%Lu",
-            Type::Int(Width::W64, Style::Signed) => "%Ld",
-            Type::Int(Width::W64, Style::Hex) => "0x%Lx",
-            Type::Int(_, Style::Unsigned) => "%u",
-            Type::Int(_, Style::Signed) => "%d",
-            Type::Int(_, Style::Hex) => "0x%x",
-            Type::Char => "'%c'",
-            Type::Symbol => "%pS",
-            Type::SymbolString | Type::String { .. } => "\\\"%s\\\"",
-        }
-    }
-
     /// The type with this name. A bit field is stored as its container; [`bits`] reads its numbers.
     pub(super) fn from_name(name: &str) -> Option<Type> {
         match name {
