@@ -40,9 +40,9 @@ impl Program {
             }
             match (start, arg.ty, arg.expr.derefs.is_empty(), arg.bits) {
                 (Start::Reg(reg), Type::Int(..) | Type::Symbol, true, None)
-                    if arg.size() == 8 && reg.index() <= Reg::LR.index() =>
+                    if arg.size() == 8 && at.is_multiple_of(8) && reg.index() <= Reg::LR.index() =>
                 {
-                    plain.push(Plain { x: reg.index(), at: at as u16 });
+                    plain.push(Plain { x: reg.index(), word: (at / 8) as u16 });
                 }
                 _ => {
                     let first_step = steps.len() as u32;

@@ -37,8 +37,9 @@ mod tests;
 pub use compile::TooBig;
 pub use memory::{Fault, MAX_STRING_BYTES, SafeMemory};
 
+use crate::event::Header;
 use crate::probe::Bits;
-use crate::ring::{MAX_RECORD_BYTES, Reservation};
+use crate::ring::{CpuRing, MAX_RECORD_BYTES, Refused, Reservation};
 use crate::symbolize::{SymbolAt, Symbolizer};
 use a64::{Reg, RegSet, UserRegs};
 use alloc::boxed::Box;
@@ -72,13 +73,13 @@ pub struct Hit<'a> {
     pub env: &'a Env<'a>,
 }
 
-/// A register stored as it is.
+/// A register stored as it is, at a multiple of eight.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     /// Its number, 0 to 30.
     x: u8,
-    /// Where in the record.
-    at: u16,
+    /// Where in the record, in words.
+    word: u16,
 }
 
 /// Where a field's value starts from.
@@ -156,14 +157,78 @@ impl Program {
     }
 
     /// How many bytes of text this hit adds to the fixed part.
-    #[inline]
+    #[inline(always)]
     pub fn text_len(&self, hit: &Hit<'_>) -> usize {
         if self.has_texts { self.measure(hit) } else { 0 }
     }
 
+    /// Makes a whole record of a probe's hit: the common header, the address, the arguments.
+    pub fn write_probe(
+        &self,
+        hit: &Hit<'_>,
+        header: Header,
+        ip: u64,
+        ring: &CpuRing,
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        self.write(hit, [header.to_word(), ip], ring, now)
+    }
+
+    /// Makes a whole record of a return: the common header, the function, where it returns to, the arguments.
+    pub fn write_return(
+        &self,
+        hit: &Hit<'_>,
+        header: Header,
+        function: u64,
+        return_ip: u64,
+        ring: &CpuRing,
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        self.write(hit, [header.to_word(), function, return_ip], ring, now)
+    }
+
+    #[inline(always)]
+    fn write<const N: usize>(
+        &self,
+        hit: &Hit<'_>,
+        head: [u64; N],
+        ring: &CpuRing,
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        let len = self.fixed_len + self.text_len(hit);
+        match ring.reserve_first(len, now) {
+            Some(record) => {
+                self.fill(hit, head, record);
+                Ok(())
+            }
+            None => self.write_slowly(hit, head, ring, len, now),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_slowly<const N: usize>(
+        &self,
+        hit: &Hit<'_>,
+        head: [u64; N],
+        ring: &CpuRing,
+        len: usize,
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        let record = ring.reserve(len, now)?;
+        self.fill(hit, head, record);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn fill<const N: usize>(&self, hit: &Hit<'_>, head: [u64; N], record: Reservation<'_>) {
+        record.put_words(&head);
+        self.run(hit, &record);
+        record.commit();
+    }
+
     /// Runs the program and puts the arguments into a record of `fixed_len() + text_len()` bytes. What stands
     /// before the arguments is the caller's to put.
-    #[inline]
     pub fn record(&self, hit: &Hit<'_>, record: &Reservation<'_>) {
         self.run(hit, record);
     }
@@ -176,7 +241,7 @@ impl Program {
     #[inline(always)]
     fn run<S: Sink>(&self, hit: &Hit<'_>, mut sink: S) {
         for plain in &self.plain {
-            sink.put_u64(usize::from(plain.at), hit.regs.x(plain.x));
+            sink.put_word(usize::from(plain.word), hit.regs.x(plain.x));
         }
         if !self.fields.is_empty() {
             self.run_fields(hit, sink);
@@ -202,7 +267,7 @@ impl Program {
         match field.store {
             Store::Value { size, bits } => {
                 let value = self.value(hit, field).unwrap_or(0);
-                put_value(sink, at, size, pick(value, size, bits));
+                put_value(sink, at, size, pick(value, bits));
             }
             Store::Memory { size, count, bits } => {
                 self.store_memory(hit, field, sink, size, count, bits);
@@ -263,7 +328,7 @@ impl Program {
             });
             let value = if value.is_ok() { u64::from_le_bytes(raw) } else { 0 };
             let at = usize::from(field.at) + index as usize * usize::from(size);
-            put_value(sink, at, size, pick(value, size, bits));
+            put_value(sink, at, size, pick(value, bits));
         }
     }
 
@@ -389,12 +454,11 @@ fn put_value<S: Sink>(sink: &mut S, at: usize, size: u8, value: u64) {
 }
 
 /// The bits of a bit field, moved down; the value itself if it is none.
-fn pick(value: u64, size: u8, bits: Option<Bits>) -> u64 {
+fn pick(value: u64, bits: Option<Bits>) -> u64 {
     let Some(Bits { width, offset }) = bits else { return value };
     // Up to the top of the word and down again, which drops what lies above and below.
     let up = 64_u32.saturating_sub(u32::from(offset) + u32::from(width));
     let down = 64_u32.saturating_sub(u32::from(width));
-    debug_assert!(up >= 64_u32.saturating_sub(u32::from(size) * 8));
     value.checked_shl(up).and_then(|value| value.checked_shr(down)).unwrap_or(0)
 }
 

@@ -9,8 +9,8 @@ use crate::ring::Reservation;
 pub(super) trait Sink {
     /// Bytes that there are.
     fn len(&self) -> usize;
-    /// Puts eight bytes.
-    fn put_u64(&mut self, at: usize, value: u64);
+    /// Puts eight bytes at a place that is counted in words.
+    fn put_word(&mut self, word: usize, value: u64);
     /// Puts bytes.
     fn put_bytes(&mut self, at: usize, bytes: &[u8]);
 }
@@ -21,8 +21,8 @@ impl Sink for &Reservation<'_> {
     }
 
     #[inline(always)]
-    fn put_u64(&mut self, at: usize, value: u64) {
-        Reservation::put_u64(self, at, value);
+    fn put_word(&mut self, word: usize, value: u64) {
+        Reservation::put_u64(self, word * 8, value);
     }
 
     fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
@@ -36,8 +36,8 @@ impl Sink for &mut [u8] {
     }
 
     #[inline(always)]
-    fn put_u64(&mut self, at: usize, value: u64) {
-        self.put_bytes(at, &value.to_le_bytes());
+    fn put_word(&mut self, word: usize, value: u64) {
+        self.put_bytes(word * 8, &value.to_le_bytes());
     }
 
     #[inline(always)]

@@ -63,6 +63,17 @@ impl CpuRing {
     /// constants. For recorders that are themselves neither traced nor probed, since the code is theirs then.
     #[inline(always)]
     pub fn reserve_here(&self, len: usize, now: fn() -> u64) -> Result<Reservation<'_>, Refused> {
+        match self.reserve_first(len, now) {
+            Some(record) => Ok(record),
+            None => self.reserve_slowly(len, now),
+        }
+    }
+
+    /// The first try alone, which nearly always is enough. A recorder that fills its record in a branch of its own
+    /// for each of the two ways is spared the merging of their results; the other way is
+    /// [`reserve`](Self::reserve).
+    #[inline(always)]
+    pub(crate) fn reserve_first(&self, len: usize, now: fn() -> u64) -> Option<Reservation<'_>> {
         // The way of nearly all records; what it does not decide is done again from the start, out of line.
         if (len as u64) < self.limit.load(Relaxed) {
             let start = Pos(self.write.load(Relaxed));
@@ -79,7 +90,7 @@ impl CpuRing {
                 {
                     let off = start.off();
                     page.word(off).store(delta << DELTA_SHIFT | len as u64, Relaxed);
-                    return Ok(Reservation {
+                    return Some(Reservation {
                         ring: self,
                         page,
                         start,
@@ -90,7 +101,7 @@ impl CpuRing {
                 }
             }
         }
-        self.reserve_slowly(len, now)
+        None
     }
 
     /// Reserves, fills and commits a record of whole words.
