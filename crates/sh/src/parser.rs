@@ -53,8 +53,8 @@ enum Kind {
     Top,
     /// `{`; a function's body patches its `Define`.
     Brace { define: Option<usize> },
-    /// `(`
-    Paren { start: usize },
+    /// `(`; a function's body likewise.
+    Paren { start: usize, define: Option<usize> },
     /// `if`, before `then`.
     If,
     /// `then`, before `elif`, `else` or `fi`: the jump taken when the condition is false.
@@ -378,7 +378,7 @@ impl<'a> Parser<'a> {
             Token::Op("(") => {
                 let front = self.emit(Op::Nop);
                 let start = self.emit(Op::Nop);
-                self.open(Kind::Paren { start }, front)?;
+                self.open(Kind::Paren { start, define: None }, front)?;
                 return Ok(Some(Expect::Item));
             }
             Token::Op(")")
@@ -433,9 +433,7 @@ impl<'a> Parser<'a> {
                 let define = *define;
                 let redirects = self.trailing_redirects()?;
                 self.close(redirects);
-                if let Some(define) = define {
-                    self.lead_here(&[define]);
-                }
+                self.lead_here(define.as_slice());
                 Expect::Operator
             }
             ("then", Kind::If) if ends => {
@@ -525,11 +523,12 @@ impl<'a> Parser<'a> {
     }
 
     fn close_paren(&mut self) -> Parsed<Expect> {
-        if let Kind::Paren { start } = self.level.kind {
-            let end = self.ops.len();
-            self.patch(start, Op::Subshell { end });
-        }
-        self.end_compound()
+        let Kind::Paren { start, define } = self.level.kind else { return self.end_compound() };
+        let end = self.ops.len();
+        self.patch(start, Op::Subshell { end });
+        let next = self.end_compound();
+        self.lead_here(define.as_slice());
+        next
     }
 
     /// `for NAME [in WORD...]; do`
@@ -706,7 +705,7 @@ impl<'a> Parser<'a> {
         Ok(Expect::Operator)
     }
 
-    /// `NAME() {`
+    /// `NAME() {` or `NAME() (`
     fn function(&mut self, head: &Simple) -> Parsed<Expect> {
         let name = match head.words.as_slice() {
             [word] if head.assignments.is_empty() && head.redirects.is_empty() => word.literal(),
@@ -722,10 +721,16 @@ impl<'a> Parser<'a> {
             other => return self.unexpected(&other),
         }
         self.newlines()?;
-        self.expect_word("{")?;
         let define = self.emit(Op::Define { name: name.into(), end: 0 });
         let front = self.emit(Op::Nop);
-        self.open(Kind::Brace { define: Some(define) }, front)?;
+        if *self.lexer.peek()? == Token::Op("(") {
+            self.lexer.next()?;
+            let start = self.emit(Op::Nop);
+            self.open(Kind::Paren { start, define: Some(define) }, front)?;
+        } else {
+            self.expect_word("{")?;
+            self.open(Kind::Brace { define: Some(define) }, front)?;
+        }
         Ok(Expect::Item)
     }
 

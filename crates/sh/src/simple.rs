@@ -23,6 +23,7 @@ use tracecore::errno::Errno;
 
 use crate::builtins;
 use crate::code::{Redirect, RedirectKind, Script, Simple};
+use crate::ctx::SIGPIPE;
 use crate::exec::Place;
 use crate::shell::{Halt, Shell, Var};
 use crate::sys::{FileKind, Io, OpenFlags};
@@ -233,6 +234,10 @@ impl Shell {
             }
             None => self.run_file(name, args)?,
         };
+        if self.status == 128 + i32::from(SIGPIPE) && self.ctx.subshells > 0 {
+            // Nobody reads what this task prints: `while :; do echo x; done | head` must end.
+            return Err(Halt::Signal(SIGPIPE));
+        }
         Ok(Ran::Done)
     }
 

@@ -1,7 +1,17 @@
 //! The small programs, and the table through which the shell finds them and a kernel adds its own.
 
+mod args;
+mod dump;
+pub(crate) mod files;
+mod format;
+mod grep;
+mod lines;
+mod regex;
+mod sort;
 pub(crate) mod system;
+mod test;
 mod text;
+mod time;
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -61,4 +71,15 @@ impl Programs {
 }
 
 /// The tables of this crate, by subject.
-const BUILT_IN: &[&[Program]] = &[system::PROGRAMS, text::PROGRAMS];
+const BUILT_IN: &[&[Program]] = &[
+    dump::PROGRAMS,
+    files::PROGRAMS,
+    format::PROGRAMS,
+    grep::PROGRAMS,
+    lines::PROGRAMS,
+    sort::PROGRAMS,
+    system::PROGRAMS,
+    test::PROGRAMS,
+    text::PROGRAMS,
+    time::PROGRAMS,
+];

@@ -578,11 +578,23 @@ pub fn run(script: &str) -> Outcome {
     run_on(&mut Bench::new(), script)
 }
 
+/// How long a script may take before Ctrl-C is pressed: a hang must not hang the tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Runs a script.
 pub fn run_on(bench: &mut Bench, script: &str) -> Outcome {
     lock(&bench.out.bytes).clear();
     lock(&bench.err.bytes).clear();
+    let (done, running) = std::sync::mpsc::channel::<()>();
+    let sys = bench.sys.clone();
+    let watchdog = std::thread::spawn(move || {
+        if running.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            sys.interrupt();
+        }
+    });
     let status = bench.shell.run_text(script);
+    drop(done);
+    watchdog.join().expect("the watchdog ends");
     bench.shell.ctx.flush();
     Outcome { out: bench.out.text(), err: bench.err.text(), status }
 }

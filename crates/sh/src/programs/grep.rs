@@ -1,0 +1,260 @@
+//! `grep`.
+
+use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+
+use tracecore::errno::Errno;
+
+use super::Program;
+use super::args::{Input, Options, bad, bare, put_line, usage};
+use super::regex::Regex;
+use crate::ctx::Ctx;
+
+/// The table.
+pub(super) const PROGRAMS: &[Program] = &[Program {
+    name: "grep",
+    usage: "[-EFHchilnoqsvwx] [-m N] [-A N] [-B N] [-C N] [-e] PATTERN [FILE]...",
+    help: "print lines that match",
+    main: grep,
+}];
+
+/// The most lines that `-B` may ask to be remembered.
+const MAX_BEFORE: usize = 10_000;
+/// Exit status when something went wrong, as opposed to nothing found.
+const TROUBLE: i32 = 2;
+
+/// What was asked for.
+struct Grep {
+    patterns: Vec<Regex>,
+    invert: bool,
+    word: bool,
+    whole_line: bool,
+    count: bool,
+    names_only: bool,
+    only: bool,
+    quiet: bool,
+    numbers: bool,
+    with_name: bool,
+    most: u64,
+    before: usize,
+    after: usize,
+}
+
+/// How far the output of one file has come.
+struct Progress {
+    number: u64,
+    matched: u64,
+    /// Lines before a match, to be shown when one comes.
+    held: VecDeque<(u64, Vec<u8>)>,
+    /// Lines still to be shown after a match.
+    trailing: usize,
+    last_shown: u64,
+}
+
+fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
+    let options = match Options::parse(ctx, args, "EFHGchilnoqsvwxe:m:A:B:C:", TROUBLE) {
+        Ok(options) => options,
+        Err(status) => return status,
+    };
+    let mut files = options.rest.clone();
+    let mut texts: Vec<&str> = options.values('e').flat_map(|text| text.split('\n')).collect();
+    if texts.is_empty() {
+        if files.is_empty() {
+            usage(ctx, true);
+            return TROUBLE;
+        }
+        texts.extend(files.remove(0).split('\n'));
+    }
+    let (extended, fixed) = (options.has('E'), options.has('F'));
+    let mut patterns = Vec::new();
+    for text in texts {
+        let compiled = if fixed {
+            Ok(Regex::literal(text, options.has('i')))
+        } else {
+            Regex::new(text, extended, options.has('i'))
+        };
+        match compiled {
+            Ok(regex) => patterns.push(regex),
+            Err(message) => {
+                ctx.complain(format_args!("{message}"));
+                return TROUBLE;
+            }
+        }
+    }
+    let number = |letters: &str| match options.last_of(letters) {
+        None => Ok(None),
+        Some((_, value)) => value.parse::<u64>().map(Some).map_err(|_| value),
+    };
+    let (most, before, after) = match (number("m"), number("BC"), number("AC")) {
+        (Ok(most), Ok(before), Ok(after)) => (most, before.unwrap_or(0), after.unwrap_or(0)),
+        (Err(value), ..) | (_, Err(value), _) | (.., Err(value)) => {
+            bad(ctx, "number", value);
+            return TROUBLE;
+        }
+    };
+    let job = Grep {
+        patterns,
+        invert: options.has('v'),
+        word: options.has('w'),
+        whole_line: options.has('x'),
+        count: options.has('c'),
+        names_only: options.has('l'),
+        only: options.has('o'),
+        quiet: options.has('q'),
+        numbers: options.has('n'),
+        with_name: (files.len() > 1 && !options.has('h')) || options.has('H'),
+        most: most.unwrap_or(u64::MAX),
+        before: usize::try_from(before).unwrap_or(MAX_BEFORE).min(MAX_BEFORE),
+        after: usize::try_from(after).unwrap_or(usize::MAX),
+    };
+    if files.is_empty() {
+        files.push("-");
+    }
+    let (mut found, mut trouble) = (false, false);
+    for file in files {
+        match ctx.open_input(file).and_then(|io| job.file(ctx, file, &mut Input::new(io))) {
+            Ok(matched) => found |= matched,
+            Err(Errno::EINTR) => break,
+            Err(e) => {
+                if !options.has('s') {
+                    ctx.fail(file, e);
+                }
+                trouble = true;
+            }
+        }
+        if (found && job.quiet) || ctx.stopped().is_some() {
+            break;
+        }
+    }
+    match (found, trouble) {
+        (true, _) if job.quiet => 0,
+        (_, true) => TROUBLE,
+        (found, false) => i32::from(!found),
+    }
+}
+
+impl Grep {
+    /// The next match in a line that counts.
+    fn find(&self, line: &[u8], from: usize) -> Option<(usize, usize)> {
+        let mut best: Option<(usize, usize)> = None;
+        for regex in &self.patterns {
+            let mut from = from;
+            while let Some((start, end)) = regex.find(line, from) {
+                if self.fits(line, start, end) {
+                    let better = best.is_none_or(|(s, e)| start < s || (start == s && end > e));
+                    if better {
+                        best = Some((start, end));
+                    }
+                    break;
+                }
+                if start >= line.len() {
+                    break;
+                }
+                from = start + 1;
+            }
+        }
+        best
+    }
+
+    /// `-w` and `-x`.
+    fn fits(&self, line: &[u8], start: usize, end: usize) -> bool {
+        let word = |at: Option<usize>| {
+            at.and_then(|at| line.get(at)).is_some_and(|&b| b == b'_' || b.is_ascii_alphanumeric())
+        };
+        (!self.whole_line || (start == 0 && end == line.len()))
+            && (!self.word || (!word(start.checked_sub(1)) && !word(Some(end)) && end > start))
+    }
+
+    /// Searches one file; was there a match?
+    fn file(&self, ctx: &mut Ctx, file: &str, input: &mut Input) -> Result<bool, Errno> {
+        let name = if file == "-" { "(standard input)" } else { file };
+        let mut line = Vec::new();
+        let mut at = Progress { number: 0, matched: 0, held: VecDeque::new(), trailing: 0, last_shown: 0 };
+        while at.matched < self.most || at.trailing > 0 {
+            if !input.line(ctx, &mut line)? || ctx.stopped().is_some() {
+                break;
+            }
+            at.number += 1;
+            let text = bare(&line);
+            let matched = at.matched < self.most && self.find(text, 0).is_some() != self.invert;
+            if matched {
+                at.matched += 1;
+                if self.quiet {
+                    return Ok(true);
+                }
+            }
+            if !self.count && !self.names_only {
+                self.show(ctx, name, text, matched, &mut at);
+            } else if matched && self.names_only {
+                break;
+            }
+        }
+        if self.names_only {
+            if at.matched > 0 {
+                ctx.print(&format!("{name}\n"));
+            }
+        } else if self.count && !self.quiet {
+            let prefix = if self.with_name { format!("{name}:") } else { String::new() };
+            ctx.print(&format!("{prefix}{}\n", at.matched));
+        }
+        Ok(at.matched > 0)
+    }
+
+    fn prefix(&self, ctx: &mut Ctx, name: &str, number: u64, mark: char) {
+        if self.with_name {
+            ctx.print(&format!("{name}{mark}"));
+        }
+        if self.numbers {
+            ctx.print(&format!("{number}{mark}"));
+        }
+    }
+
+    /// Shows a line if it matches or lies near one that does.
+    fn show(&self, ctx: &mut Ctx, name: &str, text: &[u8], matched: bool, at: &mut Progress) {
+        if matched && self.only {
+            self.show_matches(ctx, name, text, at.number);
+            return;
+        }
+        if matched {
+            let first = at.held.front().map_or(at.number, |(number, _)| *number);
+            if (self.before > 0 || self.after > 0) && at.last_shown > 0 && first > at.last_shown + 1 {
+                ctx.print("--\n");
+            }
+            for (number, held) in core::mem::take(&mut at.held) {
+                self.prefix(ctx, name, number, '-');
+                put_line(ctx, &held);
+            }
+            at.trailing = self.after;
+        } else if at.trailing > 0 && !self.only {
+            at.trailing -= 1;
+        } else {
+            if self.before > 0 && !self.only {
+                if at.held.len() >= self.before {
+                    at.held.pop_front();
+                }
+                at.held.push_back((at.number, text.to_vec()));
+            }
+            return;
+        }
+        self.prefix(ctx, name, at.number, if matched { ':' } else { '-' });
+        put_line(ctx, text);
+        at.last_shown = at.number;
+    }
+
+    /// `-o`: every match on a line of its own; empty ones are not shown.
+    fn show_matches(&self, ctx: &mut Ctx, name: &str, text: &[u8], number: u64) {
+        if self.invert {
+            return;
+        }
+        let mut from = 0;
+        while let Some((start, end)) = self.find(text, from) {
+            if end > start {
+                self.prefix(ctx, name, number, ':');
+                put_line(ctx, text.get(start..end).unwrap_or_default());
+            }
+            from = if end > start { end } else { end + 1 };
+            if from > text.len() {
+                return;
+            }
+        }
+    }
+}
