@@ -7,10 +7,12 @@
 //! | a room uses only lower floors and its own | [`floors`] |
 //! | pure crates: no unsafe code, no assembly, no statics; files that can be read in one sitting | [`sources`] |
 //! | entries only where the kernel crate compiled them; each one ready to be patched | [`entries`] |
+//! | no patched function reads the x9 of its caller | [`free_register`] |
 //! | size of the image | here |
 
 pub mod entries;
 pub mod floors;
+pub mod free_register;
 pub mod links;
 pub mod sources;
 

@@ -19,14 +19,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::Findings;
+use super::{Findings, free_register};
 use crate::image::symbol;
 use crate::symbols::readable;
 
 /// Crates whose code runs inside probes.
 const PROBE_CRATES: &[&str] = &["a64", "tracecore"];
+/// What is made for people to read, never inside a probe. It is derived, and so compiled where it is used.
+const TEXT_TRAITS: &[&str] = &["_as_core::fmt::Debug>::fmt"];
 /// `nop`
 const NOP: u32 = 0xd503_201f;
 /// From the first NOP to the symbol.
@@ -44,27 +46,33 @@ pub fn check(elf: &[u8]) -> Result<Findings> {
         sites.push(image.u64(at).context("the list of entries lies outside the image")?);
     }
     let text = symbol(&file, "__text_start")?..symbol(&file, "__text_end")?;
-    let functions: BTreeMap<u64, &str> = file
+    let functions: BTreeMap<u64, Function<'_>> = file
         .symbols()
-        .filter(|s| text.contains(&s.address()) && s.is_definition())
-        .filter_map(|s| Some((s.address(), s.name().ok()?)))
-        .filter(|(_, name)| !name.starts_with('$') && !name.is_empty())
+        .filter(|s| s.is_definition() && s.kind() == SymbolKind::Text)
+        .filter_map(|s| Some((s.address(), Function { raw: s.name().ok()?, size: s.size() })))
         .collect();
     Ok(judge(&sites, &text, &functions, &|at| image.u32(at)))
+}
+
+/// What the symbol table says of a function.
+#[derive(Clone, Copy, Debug)]
+struct Function<'a> {
+    raw: &'a str,
+    size: u64,
 }
 
 /// Judges each site; `word` reads the image.
 fn judge(
     sites: &[u64],
     text: &std::ops::Range<u64>,
-    functions: &BTreeMap<u64, &str>,
+    functions: &BTreeMap<u64, Function<'_>>,
     word: &dyn Fn(u64) -> Option<u32>,
 ) -> Findings {
     let mut found = Findings::default();
-    let mut by_crate: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut by_crate: BTreeMap<String, u32> = BTreeMap::new();
     for site in sites {
         let entry = site + PREFIX;
-        let Some(raw) = functions.get(&entry) else {
+        let Some(&Function { raw, size }) = functions.get(&entry) else {
             found.wrong.push(format!("the entry at {entry:#x} begins no function"));
             continue;
         };
@@ -78,13 +86,18 @@ fn judge(
         if (0..4).any(|i| word(site + 4 * i) != Some(NOP)) {
             found.wrong.push(format!("{name} has no four NOPs at {site:#x}"));
         }
+        if let Some(at) = free_register::first_read(&(entry..entry + size), word) {
+            found
+                .wrong
+                .push(format!("{name} reads at {at:#x} the x9 of its caller, which its entry overwrites"));
+        }
         let home = home_crate(raw).unwrap_or("kernel");
-        if PROBE_CRATES.contains(&home) {
+        if PROBE_CRATES.contains(&home) && !TEXT_TRAITS.iter().any(|t| name.ends_with(t)) {
             found
                 .wrong
                 .push(format!("{name} runs inside probes and has an entry: keep it out of the kernel crate"));
         }
-        *by_crate.entry(home).or_default() += 1;
+        *by_crate.entry(home.to_owned()).or_default() += 1;
     }
     let shares: Vec<String> = by_crate.iter().map(|(name, n)| format!("{name} {n}")).collect();
     found.notes.push(format!("{} entries: {}", sites.len(), shares.join(", ")));
@@ -169,21 +182,34 @@ mod tests {
 
     #[test]
     fn each_rule_is_kept() {
-        let functions = BTreeMap::from([
-            (0x1008, "_RNvC6kernel1f"),
-            (0x1028, "_RNvC9tracecore1g"),
-            (0x103c, "_RNvC6kernel1h"),
-            (0x3008, "_RNvC6kernel1i"),
-            (0x1048, "_RNvC6kernel1j"),
-        ]);
+        let function = |(at, raw)| (at, Function { raw, size: 16 });
+        let functions = BTreeMap::from(
+            [
+                (0x1008, "_RNvC6kernel1f"),
+                (0x1028, "_RNvC9tracecore1g"),
+                (0x103c, "_RNvC6kernel1h"),
+                (0x3008, "_RNvC6kernel1i"),
+                (0x1048, "_RNvC6kernel1j"),
+                (0x1068, "_RNvC6kernel1k"),
+            ]
+            .map(function),
+        );
         let text = 0x1000..0x2000;
-        let word = |at: u64| Some(if at == 0x1040 { 0 } else { NOP });
+        // `add x0, x9, #1` behind the entry of `k`
+        let word = |at: u64| {
+            Some(match at {
+                0x1040 => 0,
+                0x1070 => 0x9100_0520,
+                _ => NOP,
+            })
+        };
         let wrong = |site: u64| judge(&[site], &text, &functions, &word).wrong.join("\n");
         assert_eq!(wrong(0x1000), "");
         assert!(wrong(0x1020).contains("inside probes"));
         assert!(wrong(0x1034).contains("aligned"));
         assert!(wrong(0x3000).contains("outside .text"));
         assert!(wrong(0x1040).contains("NOPs"));
+        assert!(wrong(0x1060).contains("x9"));
         assert!(wrong(0x1050).contains("begins no function"));
     }
 }

@@ -1,8 +1,8 @@
 //! Floors: which room of the kernel may use which.
 //!
 //! A room is a file or a folder of `kernel/src`. It may name rooms of its own floor and of lower ones;
-//! the way up is registration into a slot that the lower room owns. `main.rs` stands above all. Files that
-//! hold a room's tests and benchmarks may also name the runner they are for.
+//! the way up is registration into a slot that the lower room owns. `main.rs` stands above all, and so do
+//! files that hold a room's tests or benchmarks: they use whatever shows that the room works.
 
 use std::path::Path;
 
@@ -26,9 +26,8 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
 
 /// Functions of `main.rs` that boot code jumps to.
 const ROOT_ITEMS: &[&str] = &["kernel_main", "secondary_main"];
-/// Files that belong to a runner of the top floor, and the runners.
-const RUNNERS: &[(&str, &str)] =
-    &[("tests.rs", "selftest"), ("selftests.rs", "selftest"), ("benches.rs", "bench")];
+/// Files of a room that hold its tests or benchmarks.
+const ABOVE: &[&str] = &["tests.rs", "selftest.rs", "selftests.rs", "bench.rs", "benches.rs"];
 
 /// Checks every file under `kernel/src`.
 pub fn check(source: &Path) -> Result<Findings> {
@@ -44,7 +43,8 @@ pub fn check(source: &Path) -> Result<Findings> {
 /// What is wrong in one file, whose path is relative to `kernel/src`.
 fn check_file(path: &str, text: &str) -> Vec<String> {
     let room = path.split('/').next().unwrap_or(path).trim_end_matches(".rs");
-    if path == "main.rs" {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    if path == "main.rs" || (file != path && ABOVE.contains(&file)) {
         return Vec::new();
     }
     let Some(own) = floor(room) else {
@@ -52,11 +52,9 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
             "{path}: room `{room}` stands on no floor; give it one in xtask/src/check/floors.rs"
         )];
     };
-    let file = path.rsplit('/').next().unwrap_or(path);
-    let runner = RUNNERS.iter().find(|(name, _)| *name == file).map(|(_, runner)| *runner);
     let mut wrong = Vec::new();
     for used in rooms_used(&without_comments(without_tests(text))) {
-        if ROOT_ITEMS.contains(&used.as_str()) || Some(used.as_str()) == runner {
+        if ROOT_ITEMS.contains(&used.as_str()) {
             continue;
         }
         match floor(&used) {
@@ -151,10 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_name_their_runner() {
+    fn tests_stand_above() {
         assert_eq!(check_file("arch/tests.rs", "use crate::selftest::Test;"), [""; 0]);
         assert_eq!(check_file("arch/benches.rs", "use crate::bench::Row;"), [""; 0]);
-        assert_eq!(check_file("arch/tests.rs", "use crate::shell;").len(), 1);
         assert_eq!(check_file("arch/cpu.rs", "use crate::selftest;").len(), 1);
     }
 }

@@ -3,7 +3,6 @@
 //! ```text
 //!   cargo test --no-run  ──▶ test programs ──▶ run one by one, each with a time limit ─┐
 //!   cargo test --doc     ──▶ examples in the documentation ────────────────────────────┼▶ counts
-//!   the ring's models    ──▶ the same, compiled for the model checker ─────────────────┤
 //!   tests-qemu           ──▶ in-kernel tests, cases, transcripts ──────────────────────┘
 //! ```
 //!
@@ -25,8 +24,6 @@ use crate::{build, tools};
 const LIMIT: Duration = Duration::from_secs(600);
 /// The package whose tests boot machines; it comes last.
 const BOOTING: &str = "tests-qemu";
-/// Variants of packages that are tested besides the plain one: package and feature.
-const VARIANTS: &[(&str, &str)] = &[];
 
 /// How many tests went how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,17 +38,12 @@ pub fn run(filter: Option<&str>) -> Result<u8> {
     tools::qemu(None)?;
     tools::rust_target()?;
     let mut counts = Counts::default();
-    let mut programs = programs(&["--workspace", "--exclude", "kernel"])?;
+    let mut programs = programs()?;
     programs.sort_by_key(|p| (p.package == BOOTING && !p.is_unit, p.package.clone()));
     let (booting, host): (Vec<Program>, Vec<Program>) =
         programs.into_iter().partition(|p| p.package == BOOTING && !p.is_unit);
     for program in &host {
         counts.add(program.run(filter)?);
-    }
-    for (package, feature) in VARIANTS {
-        for program in self::programs(&["--package", package, "--features", feature])? {
-            counts.add(program.run(filter)?);
-        }
     }
     counts.add(documentation(filter)?);
     for program in &booting {
@@ -73,11 +65,11 @@ struct Program {
     folder: PathBuf,
 }
 
-/// Compiles the test programs of the chosen packages.
-fn programs(chosen: &[&str]) -> Result<Vec<Program>> {
+/// Compiles the test programs of all host packages.
+fn programs() -> Result<Vec<Program>> {
     let out = build::cargo()
         .args(["test", "--no-run", "--message-format", "json-render-diagnostics"])
-        .args(chosen)
+        .args(["--workspace", "--exclude", "kernel"])
         .stderr(Stdio::inherit())
         .output()
         .context("could not run cargo")?;
