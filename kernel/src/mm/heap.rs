@@ -127,7 +127,7 @@ unsafe impl GlobalAlloc for Heap {
         let block = match slab::class_for(layout.size(), layout.align()) {
             Some(class) => alloc_small(class),
             None => large_order(layout).and_then(|order| {
-                let block = pages::alloc_block(order)?;
+                let block = pages::alloc_block(order, pages::Use::Ordinary)?;
                 LARGE.fetch_add(PAGE_SIZE << order, Ordering::Relaxed);
                 Some(block)
             }),

@@ -29,7 +29,7 @@ use core::ops::Range;
 pub(crate) fn init(ram: &[Range<usize>]) {
     pages::init(ram);
     // A table page is never given back: page tables only grow.
-    arch::mmu::set_table_source(|| alloc_pages(0).ok().map(PhysPages::leak));
+    arch::mmu::set_table_source(pages::table_page);
 }
 
 /// Where the memory is; the source of /proc/meminfo.

@@ -3,6 +3,9 @@
 //! A block of order `n` is 2^n pages, aligned to its size; its free neighbour of the same order, its buddy, differs
 //! in one address bit. The `buddy_system_allocator` crate keeps the free lists inside the free blocks.
 //!
+//! The last pages are a reserve ([`Use::Core`]): for slabs, hence for everybody who cannot cope with running out. Who
+//! asks for pages, stacks or large blocks is told ENOMEM earlier.
+//!
 //! Single pages are asked for most (slabs, tables); each CPU keeps a few, so that the common case takes no lock and
 //! the crate's search for a buddy is seldom.
 
@@ -20,6 +23,19 @@ pub(crate) const MAX_ORDER: u32 = 10;
 
 /// Free lists by size in bytes: the largest has 2^(LISTS-1).
 const LISTS: usize = PAGE_SIZE.trailing_zeros() as usize + MAX_ORDER as usize + 1;
+
+/// The reserve: this part of the RAM, but at most so many bytes.
+const RESERVE_PART: usize = 64;
+const RESERVE_MAX: usize = 8 << 20;
+
+/// What a block is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The caller can cope without.
+    Ordinary,
+    /// Small objects and page tables: they may use the reserve.
+    Core,
+}
 
 /// How many single pages a CPU keeps at most.
 const KEPT_PAGES: usize = 32;
@@ -77,15 +93,29 @@ const fn layout(order: u32) -> Layout {
     }
 }
 
-/// A block at its address in the linear map.
-pub(super) fn alloc_block(order: u32) -> Option<NonNull<u8>> {
-    let block = if order == 0 { take_kept() } else { None };
-    let block =
-        block.or_else(|| if order <= MAX_ORDER { BUDDIES.lock().alloc(layout(order)).ok() } else { None });
-    match block {
-        Some(_) => FREE.fetch_sub(PAGE_SIZE << order, Ordering::Relaxed),
-        None => FAILURES.fetch_add(1, Ordering::Relaxed) as usize,
+/// Takes `bytes` off the count of free bytes, if that leaves enough.
+fn reserve(bytes: usize, usage: Use) -> bool {
+    let kept = match usage {
+        Use::Ordinary => (TOTAL.load(Ordering::Relaxed) / RESERVE_PART).min(RESERVE_MAX),
+        Use::Core => 0,
     };
+    FREE.try_update(Ordering::Relaxed, Ordering::Relaxed, |free| (free >= bytes + kept).then(|| free - bytes))
+        .is_ok()
+}
+
+/// A block at its address in the linear map.
+pub(super) fn alloc_block(order: u32, usage: Use) -> Option<NonNull<u8>> {
+    if order > MAX_ORDER || !reserve(PAGE_SIZE << order, usage) {
+        FAILURES.fetch_add(1, Ordering::Relaxed);
+        return None;
+    }
+    let kept = if order == 0 { take_kept() } else { None };
+    let block = kept.or_else(|| BUDDIES.lock().alloc(layout(order)).ok());
+    if block.is_none() {
+        // Enough is free, but not in one piece, or kept by other CPUs.
+        FREE.fetch_add(PAGE_SIZE << order, Ordering::Relaxed);
+        FAILURES.fetch_add(1, Ordering::Relaxed);
+    }
     block
 }
 
@@ -94,12 +124,11 @@ pub(super) fn alloc_block(order: u32) -> Option<NonNull<u8>> {
 /// # Safety
 /// It came from [`alloc_block`] with the same order, and nobody uses it any more.
 pub(super) unsafe fn free_block(block: NonNull<u8>, order: u32) {
-    FREE.fetch_add(PAGE_SIZE << order, Ordering::Relaxed);
-    if order == 0 && keep(block) {
-        return;
+    if order != 0 || !keep(block) {
+        // SAFETY: the caller's promise.
+        unsafe { BUDDIES.lock().dealloc(block, layout(order)) };
     }
-    // SAFETY: the caller's promise.
-    unsafe { BUDDIES.lock().dealloc(block, layout(order)) };
+    FREE.fetch_add(PAGE_SIZE << order, Ordering::Relaxed);
 }
 
 fn take_kept() -> Option<NonNull<u8>> {
@@ -140,9 +169,14 @@ unsafe impl Send for PhysPages {}
 // SAFETY: `&PhysPages` only tells addresses.
 unsafe impl Sync for PhysPages {}
 
+/// A page that is never given back, from the reserve too: its physical address.
+pub(super) fn table_page() -> Option<usize> {
+    alloc_block(0, Use::Core).map(|block| PhysPages { block, order: 0 }.leak())
+}
+
 /// A block of 2^`order` pages, with whatever they held before. ENOMEM when there is none.
 pub(crate) fn alloc_pages(order: u32) -> Result<PhysPages, Errno> {
-    alloc_block(order).map(|block| PhysPages { block, order }).ok_or(Errno::ENOMEM)
+    alloc_block(order, Use::Ordinary).map(|block| PhysPages { block, order }).ok_or(Errno::ENOMEM)
 }
 
 impl PhysPages {
@@ -159,12 +193,6 @@ impl PhysPages {
     /// Bytes.
     pub(crate) fn len(&self) -> usize {
         PAGE_SIZE << self.order
-    }
-
-    /// Fills the block with zeros.
-    pub(crate) fn zero(&mut self) {
-        // SAFETY: the block is this long and owned.
-        unsafe { self.block.write_bytes(0, self.len()) };
     }
 
     /// Keeps the block for ever; its physical address.

@@ -163,7 +163,7 @@ impl Class {
     }
 
     fn grow(&mut self, class: usize) -> Option<()> {
-        let block = pages::alloc_block(order(class))?;
+        let block = pages::alloc_block(order(class), pages::Use::Core)?;
         let mut free: Free = null_mut();
         for i in (0..objects(class)).rev() {
             // SAFETY: `objects` objects fit into the block after the header.

@@ -29,7 +29,7 @@ pub(crate) mod selftest;
 mod spin;
 
 pub(crate) use cross::{
-    cpu_is_online, handle_call_ipi, mark_online, on_cpu, on_each_cpu, online_cpus, set_call_ipi, stop_machine,
+    handle_call_ipi, mark_online, on_cpu, on_each_cpu, online_cpus, set_call_ipi, stop_machine,
 };
 pub(crate) use guard::{
     CpuPin, IrqGuard, Pinned, PreemptGuard, head, may_sleep, preempt_point, set_reschedule,

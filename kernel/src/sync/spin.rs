@@ -56,11 +56,6 @@ impl<T: ?Sized> SpinLock<T> {
         }
     }
 
-    /// The value, by exclusive access to the lock itself.
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
-    }
-
     /// Opens a lock whose guard was forgotten.
     ///
     /// # Safety

@@ -33,11 +33,10 @@ mod wait;
 pub(crate) mod work;
 
 pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
-pub(crate) use mutex::{Mutex, MutexGuard};
-pub(crate) use run_queue::{CURRENT_TASK, CpuStats, SLICE_NS, cpu_stats, slice_expired};
-pub(crate) use switch::Context;
+pub(crate) use mutex::Mutex;
+pub(crate) use run_queue::{cpu_stats, slice_expired};
 pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
-pub(crate) use tcb::{COMM_LEN, Current, Name, Prio, State, Task, TaskRef, current};
+pub(crate) use tcb::{COMM_LEN, Prio, State, Task, TaskRef, current};
 pub(crate) use wait::{Wait, WaitQueue, sleep_interruptible, sleep_ns, sleep_until};
 
 use crate::arch::thread::ThreadHead;
@@ -101,7 +100,17 @@ pub(crate) fn init() -> Result<(), Errno> {
     irq::set_ipi_handler(Ipi::CallFunction, |_| sync::handle_call_ipi())?;
     irq::set_ipi_handler(Ipi::IrqWork, |_| sync::handle_irq_work_ipi())?;
     exception::set_irq_exit(preempt_from_interrupt).map_err(|_| Errno::EBUSY)?;
+    give_overflow_stack(cpu)?;
     sync::mark_online(cpu);
+    Ok(())
+}
+
+/// Gives CPU `cpu` the stack on which it reports that another one has overflowed.
+fn give_overflow_stack(cpu: usize) -> Result<(), Errno> {
+    let stack = mm::Stack::new()?;
+    exception::set_overflow_stack(cpu, stack.top());
+    // For as long as the CPU runs.
+    core::mem::forget(stack);
     Ok(())
 }
 
@@ -131,6 +140,7 @@ fn new_idle(cpu: usize, stack: TaskStack) -> Result<*const ThreadHead, Errno> {
 
 /// What a secondary CPU begins with, for `boot::start_cpus`: the top of its first stack, and its idle task.
 pub(crate) fn prepare_cpu(cpu: usize) -> Option<(usize, *const ThreadHead)> {
+    give_overflow_stack(cpu).ok()?;
     let stack = mm::Stack::new().ok()?;
     let top = stack.top();
     Some((top, new_idle(cpu, TaskStack::Own(stack)).ok()?))

@@ -34,7 +34,7 @@ use crate::sync::{
 };
 use crate::time;
 use core::ptr::null;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// How long a task runs while equals wait.
 pub(crate) const SLICE_NS: u64 = 4 * time::NS_PER_MS;
@@ -73,8 +73,6 @@ per_cpu! {
         load: AtomicU32::new(0),
         switches: AtomicU64::new(0),
     };
-    /// What SP_EL0 holds, for the entry from a user program, where SP_EL0 is the program's.
-    pub(crate) static CURRENT_TASK: AtomicPtr<Task> = AtomicPtr::new(core::ptr::null_mut());
 }
 
 impl Queue {
@@ -153,7 +151,6 @@ pub(super) fn adopt_idle(cpu: usize, idle: *const Task) {
     let mut queue = on(cpu).queue.lock();
     queue.idle = idle;
     queue.running = idle;
-    CURRENT_TASK.on(cpu).store(idle.cast_mut(), Ordering::Relaxed);
 }
 
 /// Gives this CPU to whoever deserves it. `preempted`: the running task wants to go on, whatever its state says.
@@ -184,7 +181,6 @@ pub(super) fn switch(preempted: bool) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     run_queue.switches.store(run_queue.switches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     queue.running = next;
-    CURRENT_TASK.this_cpu(&here).store(next.cast_mut(), Ordering::Relaxed);
     // SAFETY: queued tasks live.
     unsafe { (*next).since_ns.store(now, Ordering::Relaxed) };
     queue.arm_slice(now, &here);

@@ -29,6 +29,9 @@ struct Queue {
     running: *const TimerNode,
     /// What the comparator was told; NEVER when it is stopped.
     programmed: u64,
+    /// While callbacks run: what is due by then belongs to this interrupt. A timer armed by a callback belongs to a
+    /// later one, whatever its deadline: a callback that arms itself for the past must not hold the CPU for ever.
+    due_until: u64,
 }
 
 // SAFETY: the pointer is only compared.
@@ -36,7 +39,7 @@ unsafe impl Send for Queue {}
 
 per_cpu! {
     static TIMERS: SpinLock<Queue> =
-        SpinLock::new(Queue { heap: Heap::new(), running: null(), programmed: NEVER });
+        SpinLock::new(Queue { heap: Heap::new(), running: null(), programmed: NEVER, due_until: 0 });
     static SLICE_END: AtomicU64 = AtomicU64::new(NEVER);
     static EXPIRED: AtomicU64 = AtomicU64::new(0);
 }
@@ -93,6 +96,7 @@ impl TimerNode {
             was_queued
         };
         let mut queue = TIMERS.this_cpu(&here).lock();
+        let deadline_ns = deadline_ns.max(queue.due_until);
         // SAFETY: in no heap now; the caller keeps it in place.
         unsafe { queue.heap.insert(&raw const self.node, deadline_ns) };
         self.queued.set(true);
@@ -163,8 +167,9 @@ pub(super) fn run_due() {
     let mut queue = timers.lock();
     queue.programmed = NEVER;
     arch::timer::stop();
+    let now = now_ns();
+    queue.due_until = now + 1;
     loop {
-        let now = now_ns();
         match queue.heap.first() {
             Some(first) if first.deadline() <= now => {}
             _ => break,
@@ -185,6 +190,7 @@ pub(super) fn run_due() {
         queue = timers.lock();
         queue.running = null();
     }
+    queue.due_until = 0;
     let slice = SLICE_END.this_cpu(&here);
     let slice_over = slice.load(Ordering::Relaxed) <= now_ns();
     if slice_over {
