@@ -151,13 +151,12 @@ pub fn classify(insn: Insn) -> Class {
         Group::BranchSystem if insn.matches(0xff00_0000, 0xd500_0000) => system::classify(insn),
         Group::BranchSystem => flow::classify(insn),
         Group::LoadStore => memory::classify(insn),
-        Group::Register => Class::STEP,
-        Group::Vector => return Class::STEP,
+        Group::Register | Group::Vector => Class::STEP,
     };
     // What the tables do not know is not let through, whatever its neighbours are.
     match class {
         Class::Reject(_) => class,
-        _ if decode(insn).is_some() || (insn.bit(26) && Group::of(insn) == Group::LoadStore) => class,
+        _ if decode(insn).is_some() => class,
         _ => Class::Reject(Reason::Unallocated),
     }
 }

@@ -26,10 +26,13 @@ mod load_store;
 mod operand;
 mod register;
 mod resolve;
+mod resolve_vector;
 mod rules;
 mod sysop;
 mod system;
 mod vector;
+
+use vector::{crypto, different, immediate as immediate_vector, misc, permute, same, scalar, structures};
 
 pub use operand::{Arrangement, Element, Extend, FpSize, Index, Offset, Operand, Shift};
 
@@ -81,9 +84,18 @@ impl Group {
             Group::Sme | Group::Sve | Group::Unallocated => &[],
             Group::Immediate => &[immediate::SECTIONS],
             Group::BranchSystem => &[branch::SECTIONS, system::SECTIONS],
-            Group::LoadStore => &[load_store::SECTIONS, atomic::SECTIONS, vector::LOAD_STORE],
+            Group::LoadStore => &[load_store::SECTIONS, atomic::SECTIONS, structures::SECTIONS],
             Group::Register => &[register::SECTIONS],
-            Group::Vector => &[fp::SECTIONS, vector::SECTIONS],
+            Group::Vector => &[
+                fp::SECTIONS,
+                same::SECTIONS,
+                different::SECTIONS,
+                misc::SECTIONS,
+                immediate_vector::SECTIONS,
+                permute::SECTIONS,
+                scalar::SECTIONS,
+                crypto::SECTIONS,
+            ],
         }
     }
 }

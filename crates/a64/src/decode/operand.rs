@@ -181,6 +181,104 @@ pub(super) enum Op {
     // Registers of the vector file
     /// A register of a fixed size.
     F(FpSize, u8),
+    /// s, d or h by ftype in 23..22.
+    Ftype(u8),
+    /// Of the size that `fcvt` converts to: s, d, h by opc in 16..15.
+    FcvtTo,
+    /// b, h, s, d by size in 23..22.
+    Fsize(u8),
+    /// One larger than that.
+    FsizeWide(u8),
+    /// s or d by sz in 22.
+    Fsz(u8),
+    /// By the highest one of immh in 22..19.
+    Fshift(u8),
+    /// One larger than that.
+    FshiftWide(u8),
+    /// By the lowest one of imm5 in 20..16.
+    Fimm5(u8),
+    /// A vector of a fixed shape.
+    Vec(Arrangement, u8),
+    /// Elements of size, 64 or 128 bits by Q.
+    V(u8),
+    /// Elements of one larger than size, 128 bits.
+    Vwide(u8),
+    /// Elements of one larger than size, 64 or 128 bits by Q.
+    VpairWide(u8),
+    /// Elements of a fixed size, 64 or 128 bits by Q.
+    Vq(FpSize, u8),
+    /// Halves, 2 or 4 by Q: half of a vector.
+    HalfOfHalves(u8),
+    /// s or d by sz, 64 or 128 bits by Q.
+    Vsz(u8),
+    /// Two singles or two doubles by sz.
+    VpairSz(u8),
+    /// h or s by sz, 64 or 128 bits by Q.
+    VszHalf(u8),
+    /// s or d by sz, 128 bits.
+    VszWide(u8),
+    /// By immh, 64 or 128 bits by Q.
+    Vshift(u8),
+    /// One larger than immh says, 128 bits.
+    VshiftWide(u8),
+    /// By imm5, 64 or 128 bits by Q.
+    Vimm5(u8),
+    /// An element by imm5.
+    LaneImm5(u8),
+    /// An element of the size of imm5, its index in imm4.
+    LaneImm4(u8),
+    /// `v0.d[1]`
+    UpperD(u8),
+    /// Rm as an element: h, s or d by size, the index in H, L, M.
+    LaneM,
+    /// Rm as an element of 16 bits.
+    LaneMhalf,
+    /// Rm as an element of four bytes or two halves, the index in H and L.
+    LaneMgroup(Element),
+    /// Rm as an element pair of `fcmla`.
+    LaneMcomplex,
+    /// Rm as an element of 32 bits, its index in 13..12.
+    LaneMsm3,
+    /// Consecutive registers of a table, by len in 14..13.
+    Table,
+    /// Structures: so many registers.
+    List(u8),
+    /// An element of structures: so many registers.
+    LaneList(u8),
+    /// An element of structures of 64 bits: Q is the index.
+    LaneListD,
+    /// The address of structures of so many registers.
+    ListBase(u8),
+    /// The address of an element of structures of so many registers.
+    LaneBase(u8),
+    /// The address of an element replicated to so many registers.
+    ReplicateBase(u8),
+
+    // Numbers of vector instructions
+    /// imm8 of the compact float format, lowest bit.
+    Float8(u8),
+    /// abc:defgh as a float.
+    FloatAbc,
+    /// `#0.0`
+    FloatZero,
+    /// `#0`
+    Zero,
+    /// fbits: 64 - scale.
+    FixedBits,
+    /// A shift to the right by 2 × element - immh:immb.
+    ShiftRight,
+    /// A shift to the left by immh:immb - element.
+    ShiftLeft,
+    /// A shift by the element's size.
+    ShiftWhole,
+    /// abc:defgh shifted as cmode says.
+    ModImm,
+    /// abc:defgh, each bit a byte of ones or zeros.
+    ModBytes,
+    /// Times 90 degrees: lowest bit, width.
+    Rotate90(u8, u8),
+    /// 90 or 270 degrees by bit 12.
+    RotateAdd,
 }
 
 /// A size of a scalar register of the vector file.

@@ -3,7 +3,7 @@
 //! `None` is an operand without a text: a shift by nothing, a default that is not printed.
 
 use super::operand::{Extend, Index, Offset, Op, Operand, Shift};
-use super::{rules, sysop};
+use super::{resolve_vector, rules, sysop};
 use crate::cond::Cond;
 use crate::insn::Insn;
 use crate::sysreg::SysReg;
@@ -231,6 +231,7 @@ pub(super) fn resolve(op: Op, insn: Insn) -> Option<Operand> {
             memory(insn, if insn.bit(11) { Offset::Pre(offset) } else { plain(offset) })
         }
         Op::MovedBase(lo) => Operand::Memory { base: at(lo) as u8, offset: Offset::Moved },
+        _ => return resolve_vector::resolve(op, insn),
     })
 }
 

@@ -149,12 +149,118 @@ pub(super) fn eight_registers(insn: Insn) -> bool {
     !insn.bit(0) && insn.rd() < 24
 }
 
-/// A register offset is extended from a word or not at all.
-pub(super) fn index_extend(insn: Insn) -> bool {
-    insn.bit(14)
+// Floating point and vectors.
+
+/// ftype is a size, and fbits of a 32-bit register is at most 32.
+pub(super) fn fixed_point(insn: Insn) -> bool {
+    insn.field(22, 2) != 2 && (insn.bit(31) || insn.bit(15))
 }
 
-/// A register offset of `rprfm`: Rt<4:3> = 11 in the word of `prfm`.
-pub(super) fn range_prefetch(insn: Insn) -> bool {
-    insn.bit(14) && insn.field(3, 2) == 3
+/// `fcvt` between two sizes that differ.
+pub(super) fn converts(insn: Insn) -> bool {
+    let (from, to) = (insn.field(22, 2), insn.field(15, 2));
+    from != 2 && to != 2 && from != to
+}
+
+/// Doubles fill a vector of 128 bits only.
+pub(super) fn doubles_full(insn: Insn) -> bool {
+    !insn.bit(22) || insn.bit(30)
+}
+
+/// A shift of elements: immh has a one, and 64-bit elements fill 128 bits.
+pub(super) fn shift_elements(insn: Insn) -> bool {
+    insn.field(19, 4) != 0 && (!insn.bit(22) || insn.bit(30))
+}
+
+/// A shift that narrows or widens: elements of 8 to 32 bits.
+pub(super) fn shift_narrow(insn: Insn) -> bool {
+    matches!(insn.field(19, 4), 1..=7)
+}
+
+/// A widening shift by nothing is an extension.
+pub(super) fn extends(insn: Insn) -> bool {
+    insn.field(16, 3) == 0 && insn.field(19, 4).is_power_of_two()
+}
+
+/// A conversion with fraction bits: halves, singles, doubles.
+pub(super) fn shift_floats(insn: Insn) -> bool {
+    insn.field(19, 4) >= 2 && shift_elements(insn)
+}
+
+/// The same of scalars.
+pub(super) fn shift_scalar_floats(insn: Insn) -> bool {
+    insn.field(19, 4) >= 2
+}
+
+/// A scalar shift of any size.
+pub(super) fn shift_scalar(insn: Insn) -> bool {
+    insn.field(19, 4) != 0
+}
+
+/// imm5 names an element that fits the vector.
+pub(super) fn copy_element(insn: Insn) -> bool {
+    let imm5 = insn.field(16, 5);
+    imm5 & 0xf != 0 && (imm5 & 7 != 0 || insn.bit(30))
+}
+
+/// imm5 names an element.
+pub(super) fn copy_any(insn: Insn) -> bool {
+    insn.field(16, 4) != 0
+}
+
+/// `smov` extends: the element is smaller than the register.
+pub(super) fn copy_signed(insn: Insn) -> bool {
+    let imm5 = insn.field(16, 5);
+    imm5 & 3 != 0 || (insn.bit(30) && imm5 & 7 == 4)
+}
+
+/// `umov`: 64-bit elements to X, smaller ones to W.
+pub(super) fn copy_unsigned(insn: Insn) -> bool {
+    let imm5 = insn.field(16, 5);
+    if insn.bit(30) { imm5 & 0xf == 8 } else { imm5 & 7 != 0 }
+}
+
+/// `umov` of a whole register's width is `mov`.
+pub(super) fn copy_whole(insn: Insn) -> bool {
+    let imm5 = insn.field(16, 5);
+    imm5 & 0xf == if insn.bit(30) { 8 } else { 4 } || imm5 & 7 == 4
+}
+
+/// `ext` starts inside the vector.
+pub(super) fn ext_index(insn: Insn) -> bool {
+    insn.bit(30) || !insn.bit(14)
+}
+
+/// An indexed float: sz and L are not both set.
+pub(super) fn lane_double(insn: Insn) -> bool {
+    !insn.bit(22) || (!insn.bit(21) && insn.bit(30))
+}
+
+/// The same of scalars, which have no Q.
+pub(super) fn lane_double_scalar(insn: Insn) -> bool {
+    !insn.bit(22) || !insn.bit(21)
+}
+
+/// `fcmla` by element: halves with an index that fits, singles in 128 bits.
+pub(super) fn lane_complex(insn: Insn) -> bool {
+    match insn.field(22, 2) {
+        1 => insn.bit(30) || !insn.bit(11),
+        2 => insn.bit(30) && !insn.bit(21),
+        _ => false,
+    }
+}
+
+/// A vector of structures of more than one register is not one element of 64 bits.
+pub(super) fn structure_shape(insn: Insn) -> bool {
+    insn.field(10, 2) != 3 || insn.bit(30)
+}
+
+/// A structure element of 16 bits: size<0> is no index bit.
+pub(super) fn lane_of_half(insn: Insn) -> bool {
+    !insn.bit(10)
+}
+
+/// A structure element of 32 or 64 bits.
+pub(super) fn lane_of_word(insn: Insn) -> bool {
+    insn.field(10, 2) == 0 || (insn.field(10, 2) == 1 && !insn.bit(12))
 }
