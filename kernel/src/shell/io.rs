@@ -1,5 +1,6 @@
 //! The shell's streams: open files of the VFS, the terminal, and the host.
 
+use super::jobs;
 use crate::arch::semihosting;
 use crate::fs::tty;
 use crate::fs::vfs::OpenFile;
@@ -16,7 +17,11 @@ impl Io for FileIo {
     }
 
     fn write(&self, buf: &[u8]) -> Result<usize, Errno> {
-        self.0.write(buf)
+        self.0.write(buf).inspect_err(|e| {
+            if *e == Errno::EPIPE {
+                jobs::broken_pipe();
+            }
+        })
     }
 
     fn is_terminal(&self) -> bool {

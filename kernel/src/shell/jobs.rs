@@ -21,6 +21,8 @@ use tracecore::errno::Errno;
 
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 
+/// The signal of a write that nobody can read.
+const SIGPIPE: u8 = 13;
 /// The largest signal number.
 const NSIG: u8 = 64;
 /// Signals that do nothing to a task that does not ask for them: CHLD, CONT, URG, WINCH.
@@ -34,15 +36,18 @@ struct Job {
     told: AtomicU64,
     /// The signal that ends it; 0: none.
     signal: AtomicU8,
+    /// Does a write that nobody can read end it? (Not a shell that talks to a person or runs a script.)
+    ends_of_broken_pipe: bool,
     status: SpinLock<Option<i32>>,
     done: WaitQueue,
 }
 
 impl Job {
-    fn new() -> Arc<Self> {
+    fn new(ends_of_broken_pipe: bool) -> Arc<Self> {
         Arc::new(Self {
             told: AtomicU64::new(INTERRUPTS.load(Ordering::Acquire)),
             signal: AtomicU8::new(0),
+            ends_of_broken_pipe,
             status: SpinLock::new(None),
             done: WaitQueue::new(),
         })
@@ -59,7 +64,7 @@ impl Job {
 
 /// Makes the running task one of the shell's, and Ctrl-C something that concerns it.
 pub(super) fn adopt() {
-    task::current().set_local(Some(Job::new()));
+    task::current().set_local(Some(Job::new(false)));
     tty::set_interrupt_hook(interrupt);
     wait::set_stopped(stopped);
 }
@@ -101,6 +106,14 @@ pub(super) fn pending_signal() -> Option<u8> {
     Some(Job::mine()?.signal.load(Ordering::Acquire)).filter(|signal| *signal != 0)
 }
 
+/// The running task has written to a pipe that nobody can read: a loop that does nothing else ends of it.
+pub(super) fn broken_pipe() {
+    if let Some(job) = Job::mine().filter(|job| job.ends_of_broken_pipe) {
+        // Another signal that came before stays.
+        let _ = job.signal.compare_exchange(0, SIGPIPE, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
 /// Sends a signal, as `kill(2)`: ESRCH when there is no such task, EINVAL when there is no such signal, ENOSYS for
 /// those that would stop a task. Tasks that are not a shell's take no notice, like Linux's kernel threads.
 pub(super) fn kill(pid: u32, signal: u8) -> Result<(), Errno> {
@@ -134,7 +147,7 @@ pub(super) struct Started {
 
 /// Starts a task that runs `body`; the status counts once `body` is gone, with all that it held.
 pub(super) fn spawn(name: &str, body: Box<dyn FnOnce() -> i32 + Send>) -> Result<Started, Errno> {
-    let job = Job::new();
+    let job = Job::new(true);
     let mine = job.clone();
     let run = move || {
         task::current().set_local(Some(mine.clone()));

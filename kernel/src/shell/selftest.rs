@@ -15,6 +15,8 @@ use tracecore::errno::Errno;
 
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "status_of_lines", run: status_of_lines },
+    Test { name: "redirections", run: redirections },
+    Test { name: "pipelines", run: pipelines },
     Test { name: "substitutions_nested_to_the_limit", run: substitutions_nested_to_the_limit },
     Test { name: "calls_nested_to_the_limit", run: calls_nested_to_the_limit },
     Test { name: "kill_ends_a_wait", run: kill_ends_a_wait },
