@@ -25,14 +25,17 @@ mod text;
 // F3: services.
 #[expect(unsafe_code, reason = "calls handlers through untyped slots")]
 mod irq;
+mod klog;
 #[expect(unsafe_code, reason = "reads the symbol table where the loader put it")]
 mod ksyms;
 #[expect(unsafe_code, reason = "hands out memory")]
 mod mm;
+mod oops;
 #[expect(unsafe_code, reason = "stacks, lists through tasks, the change of stacks")]
 mod task;
 #[expect(unsafe_code, reason = "a heap through timers")]
 mod time;
+mod unwind;
 
 // F4: hooks.
 #[expect(unsafe_code, reason = "reads the table of sites that the linker gathered")]
@@ -47,39 +50,31 @@ mod trace;
 #[expect(unsafe_code, reason = "exceptions on purpose, an opaque loop")]
 mod bench;
 mod fs;
+#[expect(unsafe_code, reason = "does what must fault")]
+mod provoke;
 mod selftest;
 mod shell;
 #[expect(unsafe_code, reason = "C functions with symbols, hand-written instructions, raw arguments")]
 mod workload;
 
-use core::fmt::Write;
-
-/// Writes to the UART.
-struct Early;
-
-impl Write for Early {
-    fn write_str(&mut self, s: &str) -> core::fmt::Result {
-        arch::uart::write(s.as_bytes());
-        Ok(())
-    }
-}
-
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    let _ = writeln!(Early, "{info}");
-    arch::power::off(101)
+    oops::panicked(info)
 }
 
 /// The boot CPU, with its memory map and boot information in place: the rooms of the house, in order.
 fn kernel_main() -> ! {
     let info = boot::info();
-    let _ = writeln!(Early, "Trapline on {}, entered at EL{}", info.model, info.boot_el);
+    // The counter's frequency; then lines of the log have times.
+    time::init();
+    klog::init();
+    log::info!("Trapline {} on {}, entered at EL{}", env!("CARGO_PKG_VERSION"), info.model, info.boot_el);
     // Pages, heap.
     mm::init(info.mem());
-    // The counter's frequency.
-    time::init();
     // Interrupt controller, IPIs.
     irq::init().expect("an interrupt controller");
+    // The end, if it should come to that.
+    oops::init().expect("a free die slot");
     // The scheduler; from here on this is the idle task of CPU 0.
     task::init().expect("memory for the first task");
     // Timers of this CPU.
@@ -103,11 +98,13 @@ fn init() {
     arch::probe_read::init().expect("a free fault slot");
     // The other CPUs, each from `secondary_main`.
     let cpus = boot::start_cpus(task::prepare_cpu);
-    let _ = writeln!(Early, "{cpus} CPUs");
+    log::info!("smp: {cpus} CPUs");
     // Files: the initramfs at `/`, and the trees in it; keys from the console.
     fs::init().expect("memory for the file systems");
     // Rings, events, and their files.
     trace::init().expect("memory for the trace rings");
+    // Crashes on purpose.
+    provoke::init();
     // The shell.
     shell::start().expect("memory for the shell");
 }

@@ -83,6 +83,15 @@ pub(crate) fn relax() {
     unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
 }
 
+/// The frame pointer: where a backtrace of this very place starts.
+#[inline(always)]
+pub(crate) fn frame_pointer() -> u64 {
+    let fp: u64;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, x29", out(reg) fp, options(nomem, nostack, preserves_flags)) };
+    fp
+}
+
 /// MIDR_EL1: implementer, part and revision.
 pub(crate) fn midr() -> u64 {
     MIDR_EL1.get()

@@ -45,6 +45,22 @@ pub(crate) fn write(bytes: &[u8]) {
     super::daif::restore(daif);
 }
 
+/// Writes the pieces of one line without another CPU's in between, unless the lock is held by what this very CPU was
+/// doing when it was interrupted; then the line is mixed into that one.
+pub(crate) fn write_lines(pieces: &[&[u8]]) {
+    let daif = super::daif::mask_irq();
+    for _ in 0..PANIC_LOCK_TRIES {
+        if let Some(mut uart) = UART.try_lock() {
+            if let Some(uart) = uart.as_mut() {
+                pieces.iter().for_each(|piece| put(uart, piece));
+            }
+            break;
+        }
+        super::cpu::relax();
+    }
+    super::daif::restore(daif);
+}
+
 /// Tries of [`write_panicking`] before it writes all the same.
 const PANIC_LOCK_TRIES: u32 = 10_000;
 

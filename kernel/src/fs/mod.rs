@@ -18,6 +18,7 @@ mod cpio;
 mod debugfs;
 mod devfs;
 mod initramfs;
+mod kmsg;
 pub(crate) mod pipe;
 pub(crate) mod procfs;
 mod ramfs;
@@ -50,6 +51,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     }
     vfs::mount("devtmpfs", "/dev", devfs::root()?.clone())?;
     device("console", 0o600, (5, 1), Arc::new(tty::Console))?;
+    kmsg::init()?;
     procfs::mount()?;
     tracefs::mount()?;
     debugfs::add();

@@ -10,6 +10,7 @@
 //! place. What does not exist here (swap, a page cache, users) is left out, or is 0 where the column is needed.
 
 mod pid;
+mod sysrq;
 mod system;
 
 pub(crate) use system::BUILD;
@@ -32,5 +33,6 @@ pub(crate) fn root() -> &'static Arc<Dir> {
 pub(crate) fn mount() -> Result<(), Errno> {
     system::add(root());
     pid::add(root());
+    sysrq::add(root());
     vfs::mount("proc", "/proc", root().clone())
 }

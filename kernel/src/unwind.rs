@@ -1,0 +1,83 @@
+//! Backtraces: the chain of frame records (AAPCS64 6.4.6), read as if it were hostile.
+//!
+//! ```text
+//!   x29 ──▶ {x29 of the caller, return address} ──▶ {…} ──▶ … ──▶ {0, _}
+//! ```
+//!
+//! `exception.S` links a record of its own, whose second word is the interrupted PC, so a chain runs through exceptions. Such
+//! a PC is exact, a return address points behind the call.
+//!
+//! A record is believed only if it can be read, is aligned, and lies above the one before on the same stack. A change of
+//! stacks is believed only across an exception (a stack that overflowed reports from another one). Everything else ends
+//! the walk, with the reason; so does [`MAX_FRAMES`].
+
+use crate::arch::{STACK_SHIFT, probe_read};
+use crate::text::ranges::Region;
+
+/// Frames that are shown at most.
+pub(crate) const MAX_FRAMES: usize = 64;
+
+/// A place in a backtrace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// An address in the function.
+    pub(crate) pc: u64,
+    /// It is the address of an instruction that was interrupted, not of one behind a call.
+    pub(crate) exact: bool,
+}
+
+impl Frame {
+    /// An address to look the function up by: of the call, not behind it, where another function may begin.
+    pub(crate) fn lookup_pc(self) -> u64 {
+        if self.exact { self.pc } else { self.pc.saturating_sub(4) }
+    }
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At the end of the chain.
+    Complete,
+    /// At a record that cannot be true.
+    Corrupt {
+        /// Where the record would be.
+        fp: u64,
+    },
+    /// After [`MAX_FRAMES`], or when the visitor had enough.
+    Cut,
+}
+
+/// Visits the frames above a frame pointer, innermost first, while the visitor says so. `exact` says that the first
+/// record belongs to an exception.
+pub(crate) fn walk(mut fp: u64, mut exact: bool, mut visit: impl FnMut(Frame) -> bool) -> End {
+    for _ in 0..MAX_FRAMES {
+        if fp == 0 {
+            return End::Complete;
+        }
+        let corrupt = End::Corrupt { fp };
+        if !fp.is_multiple_of(8) {
+            return corrupt;
+        }
+        let (Ok(next), Ok(pc)) = (probe_read::read_u64(fp), probe_read::read_u64(fp.wrapping_add(8))) else {
+            return corrupt;
+        };
+        // The outermost record of a task has no caller.
+        if pc == 0 {
+            return End::Complete;
+        }
+        if Region::of(pc as usize).is_none() {
+            return corrupt;
+        }
+        if !visit(Frame { pc, exact }) {
+            return End::Cut;
+        }
+        let same_stack = (next ^ fp) >> (STACK_SHIFT + 1) == 0;
+        if next != 0 && !(same_stack && next > fp) && !exact {
+            return End::Corrupt { fp: next };
+        }
+        // What returns into exception entry was called by it: the next record is the exception's own.
+        exact = Region::of(pc as usize) == Some(Region::Entry);
+        fp = next;
+    }
+    End::Cut
+}
