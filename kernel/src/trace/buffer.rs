@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 
 use tracecore::errno::Errno;
 use tracecore::event::{HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NMI, SOFTIRQ};
+use tracecore::fetch::{Hit, Program};
 use tracecore::ring::{self, CpuRing, Mode, Refused, Reservation};
 
 use crate::arch::thread::{self, HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, SOFTIRQ_OFFSET};
@@ -156,6 +157,18 @@ pub(super) fn header(id: u16) -> u64 {
 fn context_flags(count: u32) -> u8 {
     let flag = |mask, flag| if count & mask != 0 { flag } else { 0 };
     flag(HARDIRQ_MASK, HARDIRQ) | flag(NMI_MASK, NMI) | flag(SOFTIRQ_MASK, SOFTIRQ)
+}
+
+/// Writes the record of a probe's hit at `addr`: the [`header`], the address and what the program fetches.
+#[inline(always)]
+pub(super) fn record_probe(
+    pin: &impl Pinned,
+    id: u16,
+    addr: u64,
+    program: &Program,
+    hit: &Hit<'_>,
+) -> Recording {
+    program.write_probe(hit, Header::from_word(header(id)), addr, this_ring(pin).ok_or(Refused::Off)?, clock)
 }
 
 /// Room for a record in this CPU's ring.

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
-use tracecore::event::{Class, HEADER_LEN, PROBE_ARGS_AT, probe_class};
+use tracecore::event::{Class, PROBE_ARGS_AT, probe_class};
 use tracecore::fetch::{Env, Hit, Program};
 use tracecore::probe::{self, Blame, Command, Definition, ErrorKind, ProbeError, Removal};
 
@@ -74,13 +74,8 @@ impl Handler for Recorder {
         self.hits.count();
         let comm = task::current().comm();
         let hit = Hit { regs: regs.user(), comm: &comm, entry_args: &[], env: &ENV };
-        let len = self.program.fixed_len() + self.program.text_len(&hit);
         // A record that is refused is counted by the ring.
-        if let Ok(record) = buffer::reserve(pin, len) {
-            record.put_u64(0, buffer::header(self.id));
-            record.put_u64(HEADER_LEN, addr);
-            self.program.record(&hit, &record);
-            record.commit();
+        if buffer::record_probe(pin, self.id, addr, &self.program, &hit).is_ok() {
             comms::note();
         }
         Flow::Continue
