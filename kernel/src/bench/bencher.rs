@@ -50,6 +50,24 @@ impl Bencher {
         self.iter_over(ops, || {}, op);
     }
 
+    /// What `ops` times `op` cost more while what `change` returns exists: a probe, an event that is on.
+    pub(crate) fn extra<T>(
+        &mut self,
+        ops: u64,
+        mut op: impl FnMut(),
+        change: impl FnOnce() -> Result<T, Skip>,
+    ) -> BenchResult {
+        let cpu = cpu::id();
+        let mut least = || (0..ROUNDS).map(|_| count_loop(ops, &mut op)).min().unwrap_or(0);
+        let without = least();
+        let changed = change()?;
+        let with = least();
+        drop(changed);
+        self.migrated |= cpu::id() != cpu;
+        self.measured = Measured { ops, insns: with.saturating_sub(without) };
+        Ok(())
+    }
+
     /// `ops` times `op`, less what as many times `base` cost: what `op` has that `base` has not.
     pub(crate) fn iter_over(&mut self, ops: u64, mut base: impl FnMut(), mut op: impl FnMut()) {
         let cpu = cpu::id();

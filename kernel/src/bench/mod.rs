@@ -37,7 +37,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Every room that has rows.
-const ROOMS: &[&[Bench]] = &[rows::BENCHES];
+const ROOMS: &[&[Bench]] = rows::ROOMS;
 
 /// Instructions of the boot CPU until the shell was ready for its first line; 0: not yet.
 static BOOT_INSNS: AtomicU64 = AtomicU64::new(0);
@@ -47,7 +47,7 @@ static BOOT_INSNS: AtomicU64 = AtomicU64::new(0);
 #[inline(never)]
 pub(crate) fn shell_reached() {
     if cpu::id() == 0 && pmu::counts_instructions() {
-        let insns = rows::INSNS_PER_TICK * boot::info().start_ticks + pmu::instructions();
+        let insns = rows::machine::INSNS_PER_TICK * boot::info().start_ticks + pmu::instructions();
         let _ = BOOT_INSNS.compare_exchange(0, insns, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

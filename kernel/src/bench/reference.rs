@@ -27,8 +27,12 @@ const REFERENCES: &[Reference] = &[
     row("ring/reserve-commit-8B", 449, 60),
     row("time/trace-clock-local", 79, 10),
     row("kprobe/brk-empty", 548, 170),
+    row("kprobe/simulated-empty", 360, 120),
     row("kprobe/event-record", 1_287, 300),
+    row("kprobe/event-record-simulated", 1_098, 250),
     row("kprobe/event-2-args", 1_541, 330),
+    row("kprobe/event-string", 1_890, 420),
+    row("trace_marker/write", 1_099, 300),
     row("kprobe/register-1", 418_000, 20_000),
     row("kprobe/arm-1000", 3_900, 150),
 ];

@@ -1,21 +1,23 @@
-//! The rows of rooms too low to know of benchmarks.
+//! The machine: boot, exceptions, interrupts, the clock.
 
-use super::{BOOT_INSNS, Bench, BenchResult, Bencher, Skip};
 use crate::arch::{cpu, gic};
+use crate::bench::{BOOT_INSNS, Bench, BenchResult, Bencher, Skip};
 use crate::boot;
 use crate::exception::{self, Handled};
-use crate::irq;
+use crate::{irq, time};
 use core::arch::asm;
+use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-pub(super) const BENCHES: &[Bench] = &[
+pub(in crate::bench) const BENCHES: &[Bench] = &[
     Bench { name: "boot/to-shell", run: boot_to_shell },
     Bench { name: "exception/brk-roundtrip", run: brk_roundtrip },
     Bench { name: "exception/irq-roundtrip", run: irq_roundtrip },
+    Bench { name: "time/trace-clock-local", run: trace_clock },
 ];
 
 /// Under `-icount shift=0` an instruction takes a nanosecond, and the generic timer ticks at 62.5 MHz.
-pub(super) const INSNS_PER_TICK: u64 = 16;
+pub(in crate::bench) const INSNS_PER_TICK: u64 = 16;
 
 /// From reset to the shell's first line: what ran before the counter was started (QEMU's boot loader, `boot.S`) is
 /// taken from the generic timer, to 16 instructions; the rest is counted. The boot CPU's alone.
@@ -64,6 +66,14 @@ fn irq_roundtrip(b: &mut Bencher) -> BenchResult {
         while SGIS.load(Ordering::Relaxed) == before {
             cpu::relax();
         }
+    });
+    Ok(())
+}
+
+/// One time stamp, as a record gets it.
+fn trace_clock(b: &mut Bencher) -> BenchResult {
+    b.iter(1000, || {
+        black_box(time::local_clock_ns());
     });
     Ok(())
 }

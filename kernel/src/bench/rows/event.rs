@@ -1,0 +1,79 @@
+//! Events that are recorded, driven by the files that a user writes to.
+
+use super::probed;
+use crate::bench::{Bench, BenchResult, Bencher, Skip};
+use crate::fs::vfs::{self, How};
+use alloc::format;
+use core::hint::black_box;
+use tracecore::errno::Errno;
+
+pub(super) const BENCHES: &[Bench] = &[
+    Bench { name: "kprobe/event-record", run: |b| record(b, "insn_ret") },
+    Bench { name: "kprobe/event-record-simulated", run: |b| record(b, "insn_ret+4") },
+    Bench { name: "kprobe/event-2-args", run: |b| record(b, "insn_ret a=%x0 b=%x1") },
+    Bench { name: "kprobe/event-string", run: |b| record(b, "insn_ret $comm:string") },
+    Bench { name: "kprobe/register-1", run: register },
+    Bench { name: "trace_marker/write", run: marker },
+];
+
+const TRACING: &str = "/sys/kernel/tracing";
+
+/// Opened for writing, and what is there stays: what the shell does for `>>`.
+const WRITE: How = How { create: false, ..How::APPEND };
+
+fn write(file: &str, text: &str) -> Result<(), Skip> {
+    let written = vfs::open(TRACING, file, WRITE).and_then(|file| file.write_all(text.as_bytes()));
+    written.map_err(|_: Errno| Skip("a file of the tracing tree refused a line"))
+}
+
+/// An event that is there, and on, until it is dropped.
+struct Event(&'static str);
+
+impl Event {
+    fn new(name: &'static str, probe: &str) -> Result<Self, Skip> {
+        write("kprobe_events", &format!("p:bench/{name} {probe}\n"))?;
+        let event = Self(name);
+        write(&format!("events/bench/{name}/enable"), "1\n")?;
+        Ok(event)
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // If it cannot be removed the next run of the row says so.
+        let _ = write(&format!("events/bench/{}/enable", self.0), "0\n");
+        let _ = write("kprobe_events", &format!("-:bench/{}\n", self.0));
+    }
+}
+
+/// What recording an event adds to the call of a function.
+fn record(b: &mut Bencher, probe: &str) -> BenchResult {
+    let insn = probed().ok_or(Skip("the function is not there"))?;
+    let call = || {
+        black_box(insn.call(2, 40));
+    };
+    b.extra(1000, call, || Event::new("hit", probe))
+}
+
+/// Creates one event: the line is read, its symbol found, the event made and shown in the tree, disarmed.
+fn register(b: &mut Bencher) -> BenchResult {
+    let file = vfs::open(TRACING, "kprobe_events", WRITE).map_err(|_| Skip("there is no kprobe_events"))?;
+    let mut written = Ok(());
+    b.once(1, || written = file.write_all(b"p:bench/one work_add\n"));
+    written.map_err(|_: Errno| Skip("the line was refused"))?;
+    write("kprobe_events", "-:bench/one\n")
+}
+
+/// A text of six bytes into the trace, less the same into `/dev/null`.
+fn marker(b: &mut Bencher) -> BenchResult {
+    let open = |path| vfs::open(TRACING, path, WRITE).map_err(|_| Skip("a file is missing"));
+    let (marker, null) = (open("trace_marker")?, open("/dev/null")?);
+    let mut failed = false;
+    let mut failed_null = false;
+    b.iter_over(
+        1000,
+        || failed_null |= null.write(b"hello\n").is_err(),
+        || failed |= marker.write(b"hello\n").is_err(),
+    );
+    if failed || failed_null { Err(Skip("a write failed")) } else { Ok(()) }
+}

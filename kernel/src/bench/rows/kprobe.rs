@@ -1,0 +1,59 @@
+//! Probe points with an empty handler, and many of them.
+
+use super::probed;
+use crate::bench::{Bench, BenchResult, Bencher, Skip};
+use crate::exception::PtRegs;
+use crate::ftrace;
+use crate::kprobes::{self, Flow, Handler, Kprobe};
+use crate::sync::CpuPin;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hint::black_box;
+
+pub(super) const BENCHES: &[Bench] = &[
+    Bench { name: "kprobe/brk-empty", run: |b| hit(b, 0) },
+    Bench { name: "kprobe/simulated-empty", run: |b| hit(b, 4) },
+    Bench { name: "kprobe/arm-1000", run: arm_1000 },
+];
+
+/// Does nothing.
+struct Empty;
+
+impl Handler for Empty {
+    fn pre(&self, _: u64, _: &mut PtRegs, _: &CpuPin) -> Flow {
+        Flow::Continue
+    }
+}
+
+const REFUSED: Skip = Skip("the probe was refused");
+
+/// What a hit at this offset of the probed function adds to a call of it.
+fn hit(b: &mut Bencher, offset: usize) -> BenchResult {
+    let insn = probed().ok_or(Skip("the function is not there"))?;
+    let call = || {
+        black_box(insn.call(2, 40));
+    };
+    b.extra(1000, call, || {
+        let probe = Kprobe::register(insn.addr() + offset, Arc::new(Empty)).map_err(|_| REFUSED)?;
+        probe.arm().map_err(|_| REFUSED)?;
+        Ok(probe)
+    })
+}
+
+/// Arms probes on a thousand functions at once; per probe. Some of the functions run meanwhile and are hit.
+fn arm_1000(b: &mut Bencher) -> BenchResult {
+    const PROBES: usize = 1000;
+    let handler: Arc<dyn Handler> = Arc::new(Empty);
+    let probes: Vec<_> = ftrace::sites()
+        .filter_map(|site| Kprobe::register(site.after(), handler.clone()).ok())
+        .take(PROBES)
+        .collect();
+    if probes.len() < PROBES {
+        return Err(Skip("less than a thousand functions can be probed"));
+    }
+    let all: Vec<_> = probes.iter().collect();
+    let mut armed = Ok(());
+    b.once(PROBES as u64, || armed = kprobes::arm_all(&all));
+    let disarmed = kprobes::disarm_all(&all);
+    armed.and(disarmed).map_err(|_| REFUSED)
+}

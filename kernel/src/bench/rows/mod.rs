@@ -1,0 +1,19 @@
+//! The rows, by mechanism.
+
+mod event;
+mod kprobe;
+pub(super) mod machine;
+mod ring;
+mod text;
+
+use super::Bench;
+use crate::workload::{INSN, InsnWorkload};
+
+/// Every table of rows.
+pub(super) const ROOMS: &[&[Bench]] =
+    &[machine::BENCHES, text::BENCHES, ring::BENCHES, kprobe::BENCHES, event::BENCHES];
+
+/// The function that is probed: an `add`, which is stepped out of line, and a `ret`, which is simulated.
+fn probed() -> Option<&'static InsnWorkload> {
+    INSN.iter().find(|insn| insn.name == "insn_ret")
+}
