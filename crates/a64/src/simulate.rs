@@ -42,6 +42,26 @@ pub trait Memory {
     fn read_u64(&self, addr: u64) -> Result<u64, Fault>;
 }
 
+/// Memory by two functions. A method of a trait cannot be kept from having a patchable entry, a function can: this
+/// is for a kernel whose own code is instrumented, but not what it runs at a hit.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryFns {
+    /// Reads four bytes.
+    pub read_u32: fn(u64) -> Result<u32, Fault>,
+    /// Reads eight bytes.
+    pub read_u64: fn(u64) -> Result<u64, Fault>,
+}
+
+impl Memory for MemoryFns {
+    fn read_u32(&self, addr: u64) -> Result<u32, Fault> {
+        (self.read_u32)(addr)
+    }
+
+    fn read_u64(&self, addr: u64) -> Result<u64, Fault> {
+        (self.read_u64)(addr)
+    }
+}
+
 /// A read that memory refused. The registers are as they were before the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {

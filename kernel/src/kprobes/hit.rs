@@ -4,7 +4,7 @@
 //! calls is inlined, or `a64`'s simulation (which the linker script puts into the same range), or a handler, from where
 //! on nesting is told.
 
-use a64::{Memory, UserRegs};
+use a64::{MemoryFns, UserRegs};
 use tracecore::reentry::{OnHit, Reentry};
 
 use super::point::{Flow, Point, Run};
@@ -25,16 +25,14 @@ fn pinned() -> CpuPin {
 }
 
 /// Literals of simulated loads.
-struct Literals;
+const LITERALS: MemoryFns = MemoryFns { read_u32: literal_u32, read_u64: literal_u64 };
 
-impl Memory for Literals {
-    #[inline(always)]
-    fn read_u32(&self, addr: u64) -> Result<u32, a64::Fault> {
+noinstr! {
+    fn literal_u32(addr: u64) -> Result<u32, a64::Fault> {
         probe_read::read_u32(addr).map_err(|_| a64::Fault { addr })
     }
 
-    #[inline(always)]
-    fn read_u64(&self, addr: u64) -> Result<u64, a64::Fault> {
+    fn literal_u64(addr: u64) -> Result<u64, a64::Fault> {
         probe_read::read_u64(addr).map_err(|_| a64::Fault { addr })
     }
 }
@@ -62,7 +60,7 @@ noinstr! {
                 regs.set_pc(slot);
             }
             Run::Simulate(op) => {
-                if op.run(regs.user_mut(), &Literals).is_err() {
+                if op.run(regs.user_mut(), &LITERALS).is_err() {
                     // The literal is gone: let the CPU find out for itself, out of line.
                     return Handled::No;
                 }

@@ -20,8 +20,9 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
         &["mm", "task", "irq", "time", "ksyms", "console", "klog", "unwind", "oops", "misses", "debug_hooks"],
     ),
     (4, "hooks", &["ftrace", "kprobes", "rethook", "uprobes", "perf"]),
-    (5, "listeners", &["trace", "bpf", "ptrace"]),
-    (6, "surface", &["fs", "syscall", "shell", "workload", "selftest", "bench", "xray", "tour"]),
+    // The tree of files is a slot too: rooms add what they have to show.
+    (5, "listeners and files", &["trace", "bpf", "ptrace", "fs"]),
+    (6, "surface", &["syscall", "shell", "workload", "selftest", "bench", "xray", "tour"]),
 ];
 
 /// Functions of `main.rs` that boot code jumps to.
