@@ -17,6 +17,7 @@ use ring::{CpuRing, MAX_RECORD_BYTES, Mode, Record, Refused, Reservation, Totals
 #[expect(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "compiled for its mechanism; this test uses some of what it offers"
 )]
 mod ring;
@@ -316,7 +317,7 @@ const MODES: [Mode; 2] = [Mode::Overwrite, Mode::DiscardNewest];
 #[test]
 fn one_interruption_at_every_step() {
     let mut runs = 0;
-    for (pages, filling) in (0..12).map(|filling| (2, filling)).chain((11..17).map(|filling| (3, filling))) {
+    for (pages, filling) in (0..11).map(|filling| (2, filling)).chain((12..15).map(|filling| (3, filling))) {
         for mode in MODES {
             for first in WRITERS.into_iter().chain(READERS) {
                 for then in WRITERS.into_iter().chain(READERS).filter(|then| !(first.reads() && then.reads()))
@@ -333,7 +334,7 @@ fn one_interruption_at_every_step() {
 fn two_interruptions_at_every_pair_of_steps() {
     let mut runs = 0;
     let then = [Op::Write(1), Op::Write(4), Op::DiscardAround(1), Op::Drain, Op::Look];
-    for (pages, filling) in [(2, 0), (2, 2), (2, 8), (2, 9), (3, 13)] {
+    for (pages, filling) in [(2, 0), (2, 8), (3, 13)] {
         for mode in MODES {
             for first in [Op::Write(1), Op::Long, Op::Discard, Op::Around(2), Op::Drain] {
                 for second in then.into_iter().filter(|op| !(first.reads() && op.reads())) {

@@ -3,6 +3,7 @@
 //! ```text
 //!   cargo test --no-run  ──▶ test programs ──▶ run one by one, each with a time limit ─┐
 //!   cargo test --doc     ──▶ examples in the documentation ────────────────────────────┼▶ counts
+//!   the ring's models    ──▶ the same, compiled with the model checker ───────────────┤
 //!   tests-qemu           ──▶ in-kernel tests, cases, transcripts ──────────────────────┘
 //! ```
 //!
@@ -24,6 +25,8 @@ use crate::{build, tools};
 const LIMIT: Duration = Duration::from_secs(600);
 /// The package whose tests boot machines; it comes last.
 const BOOTING: &str = "tests-qemu";
+/// Tests that need a feature, and so a build of their own: package, feature, test.
+const WITH_FEATURE: &[(&str, &str, &str)] = &[("tracecore", "loom", "ring_loom")];
 
 /// How many tests went how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +41,17 @@ pub fn run(filter: Option<&str>) -> Result<u8> {
     tools::qemu(None)?;
     tools::rust_target()?;
     let mut counts = Counts::default();
-    let mut programs = programs()?;
+    let mut programs = programs(&["--workspace", "--exclude", "kernel"])?;
     programs.sort_by_key(|p| (p.package == BOOTING && !p.is_unit, p.package.clone()));
     let (booting, host): (Vec<Program>, Vec<Program>) =
         programs.into_iter().partition(|p| p.package == BOOTING && !p.is_unit);
     for program in &host {
         counts.add(program.run(filter)?);
+    }
+    for (package, feature, test) in WITH_FEATURE {
+        for program in self::programs(&["--package", package, "--features", feature, "--test", test])? {
+            counts.add(program.run(filter)?);
+        }
     }
     counts.add(documentation(filter)?);
     for program in &booting {
@@ -65,11 +73,11 @@ struct Program {
     folder: PathBuf,
 }
 
-/// Compiles the test programs of all host packages.
-fn programs() -> Result<Vec<Program>> {
+/// Compiles the chosen test programs.
+fn programs(chosen: &[&str]) -> Result<Vec<Program>> {
     let out = build::cargo()
         .args(["test", "--no-run", "--message-format", "json-render-diagnostics"])
-        .args(["--workspace", "--exclude", "kernel"])
+        .args(chosen)
         .stderr(Stdio::inherit())
         .output()
         .context("could not run cargo")?;

@@ -13,8 +13,8 @@ use crate::ring_env::Ordering::{Acquire, Relaxed};
 pub struct Cursor {
     seq: u64,
     off: usize,
-    /// The index that page `seq` has if nothing was missed, and while it is not known, none.
-    expected: Option<u64>,
+    /// Index of the next event if nothing is missed; not known at first, when nothing can be missed.
+    next: Option<u64>,
     missed: u64,
 }
 
@@ -28,12 +28,21 @@ struct Found<'a> {
 impl<'a> Reader<'a> {
     /// A cursor at the oldest event.
     pub fn cursor(&self) -> Cursor {
-        let at = &self.at;
-        if at.seq != 0 {
-            Cursor { seq: at.seq, off: at.off, expected: None, missed: 0 }
-        } else {
-            Cursor { seq: at.next, off: FIRST, expected: None, missed: 0 }
+        let mut cursor = Cursor { seq: self.at.next, off: FIRST, next: None, missed: 0 };
+        if self.at.seq != 0 {
+            self.to_reader(&mut cursor);
         }
+        cursor
+    }
+
+    /// Moves a cursor to the reader's place on the reader's page.
+    fn to_reader(&self, cursor: &mut Cursor) {
+        let next =
+            self.page_of(self.at.seq).map(|page| page.index().load(Relaxed).wrapping_add(self.at.seen));
+        if let (Some(before), Some(next)) = (cursor.next, next) {
+            cursor.missed = cursor.missed.wrapping_add(next.wrapping_sub(before));
+        }
+        *cursor = Cursor { seq: self.at.seq, off: self.at.off, next, ..*cursor };
     }
 
     /// Copies the event at the cursor and moves behind it. False, and the record means nothing, if there is none.
@@ -46,6 +55,7 @@ impl<'a> Reader<'a> {
             }
             record.lost = core::mem::take(&mut cursor.missed);
             cursor.off += header.words();
+            cursor.next = cursor.next.map(|next| next.wrapping_add(1));
             return true;
         }
         false
@@ -78,8 +88,9 @@ impl<'a> Reader<'a> {
                 self.skip(cursor, current);
                 continue;
             }
-            if let Some(expected) = cursor.expected.replace(index) {
-                cursor.missed = cursor.missed.wrapping_add(index.wrapping_sub(expected));
+            if off == FIRST {
+                let next = cursor.next.replace(index).unwrap_or(index);
+                cursor.missed = cursor.missed.wrapping_add(index.wrapping_sub(next));
             }
             if off < commit.off() {
                 if header.kind() != Kind::Padding {
@@ -87,7 +98,7 @@ impl<'a> Reader<'a> {
                 }
                 cursor.off += header.words();
             } else if cursor.seq < current {
-                *cursor = Cursor { seq: cursor.seq + 1, off: FIRST, expected: Some(events), ..*cursor };
+                *cursor = Cursor { seq: cursor.seq + 1, off: FIRST, next: Some(events), ..*cursor };
             } else {
                 return None;
             }
@@ -99,8 +110,11 @@ impl<'a> Reader<'a> {
         let oldest = (current + 1).saturating_sub(self.ring.pages() as u64);
         let reader = if self.at.seq != 0 { self.at.seq } else { self.at.next };
         let seq = (cursor.seq + 1).max(oldest).max(reader);
-        let off = if seq == self.at.seq { self.at.off } else { FIRST };
-        *cursor = Cursor { seq, off, ..*cursor };
+        if seq == self.at.seq {
+            self.to_reader(cursor);
+        } else {
+            *cursor = Cursor { seq, off: FIRST, ..*cursor };
+        }
     }
 
     /// Bytes of all records that are there.

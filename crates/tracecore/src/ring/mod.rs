@@ -85,8 +85,9 @@
 //! | `commit_seq`, after a page was closed | reader's load of it | final commit word, index of the next page |
 //! | slot word, by the reader leaving its page | writer's load of it | reader is done with that page |
 //! | fence after the page's tag was changed | reader's fence before it looks at the tag again | a reader that saw anything of the new use sees the new tag |
+//! | the page's tag | reader's load of it | how far the commit position had come when the page was used again |
 //!
-//! The last line is for [`Cursor`]s, which look at pages they do not own: they copy, then check the tag.
+//! The last two lines are for [`Cursor`]s, which look at pages they do not own: they copy, then check the tag.
 //!
 //! # Accounting
 //!

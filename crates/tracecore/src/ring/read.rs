@@ -270,7 +270,9 @@ impl<'a> Reader<'a> {
     pub(super) fn still(&self, page: Page<'_>, seq: u64) -> bool {
         // Pairs with the fence after the tag was changed: having read anything newer, we see the newer tag.
         fence(Acquire);
-        page.seq().load(Relaxed) == seq
+        // Acquire: with a newer tag comes the commit position that was reached before it, so that whoever goes on from
+        // here does not take the ring for empty.
+        page.seq().load(Acquire) == seq
     }
 }
 

@@ -32,12 +32,13 @@ pub struct Reservation<'a> {
 
 impl Reservation<'_> {
     /// Length of the payload in bytes.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "the length that was asked for; emptiness is nobody's question"
-    )]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether there is nothing to fill.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Offset of the payload in its page, in words.

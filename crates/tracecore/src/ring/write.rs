@@ -207,7 +207,8 @@ impl CpuRing {
         let clear = Pos::new(seq, found.page(), 0, 0);
         // Each step may have been done by another level, which is as well: no result is looked at.
         if old_seq != seq {
-            let _ = page.seq().compare_exchange(old_seq, seq, Relaxed, Relaxed);
+            // Release: whoever sees that this page is gone sees how far the commit position has come.
+            let _ = page.seq().compare_exchange(old_seq, seq, Release, Relaxed);
         }
         // Release fence: whoever sees one of the stores below sees the tag above.
         fence(Release);
