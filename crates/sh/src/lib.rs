@@ -22,7 +22,7 @@
 //! * `expand` makes fields of words; `arith` evaluates `$((…))`; [`glob`] matches names.
 //! * [`ctx`] is what a program sees: its three streams, its directory, its system, and buffered output.
 //! * [`programs`] is the table of those that ship here; a kernel adds tables of its own to it.
-//! * `edit` is the line editor of the console, a state machine from bytes to bytes.
+//! * [`edit`] is the line editor of the console, a state machine from bytes to bytes.
 //! * [`limits`] names every bound.
 //!
 //! A task of a pipeline, a subshell, a background job and a command substitution are each one
@@ -39,9 +39,11 @@ mod arith;
 mod builtins;
 mod code;
 pub mod ctx;
+pub mod edit;
 mod exec;
 mod expand;
 pub mod glob;
+mod interact;
 mod lexer;
 pub mod limits;
 mod parser;
@@ -51,6 +53,7 @@ mod simple;
 pub mod sys;
 
 pub use ctx::{Ctx, Stop};
+pub use interact::{Names, ShellCompleter, interact};
 pub use lexer::ParseError;
 pub use programs::{Program, Programs};
 pub use shell::{Fed, Shell};
