@@ -1,40 +1,23 @@
-//! The interactive loop: prompt, a line, run it.
+//! The interactive loop: that of `crates/sh`, on the console, with the kernel's functions to complete.
 
+use crate::ksyms;
 use alloc::string::String;
-use alloc::vec;
-use sh::{Fed, Io, Shell};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sh::{Io, Shell};
 
-/// Bytes of one read from the terminal.
-const READ: usize = 256;
+/// More names than this are not gathered for a Tab: they would be counted, not shown.
+const NAMES: usize = 2048;
 
 /// Runs lines until the shell or its input ends.
-pub(super) fn run(shell: &mut Shell, console: &dyn Io) {
-    let mut more = false;
-    let mut pending = String::new();
-    let mut buf = vec![0; READ];
-    loop {
-        let prompt = if more { String::from("> ") } else { super::prompt(&shell.ctx.cwd) };
-        shell.ctx.print(&prompt);
-        shell.ctx.flush();
-        loop {
-            if pending.ends_with('\n') {
-                break;
-            }
-            match console.read(&mut buf) {
-                Ok(0) => return,
-                Ok(n) => pending.push_str(&String::from_utf8_lossy(&buf[..n])),
-                Err(_) => {
-                    pending.clear();
-                    shell.forget_pending();
-                    pending.push('\n');
-                }
-            }
-        }
-        match shell.feed(&pending) {
-            Fed::Exited(_) => return,
-            Fed::More => more = true,
-            Fed::Ran(_) => more = false,
-        }
-        pending.clear();
-    }
+pub(super) fn run(shell: &mut Shell, console: &Arc<dyn Io>) {
+    sh::interact(shell, console, &functions);
+}
+
+/// Functions whose names start with `prefix`.
+fn functions(prefix: &str) -> Vec<String> {
+    let Some(table) = ksyms::table() else { return Vec::new() };
+    let text = table.with_prefix(prefix).filter(|symbol| symbol.is_text());
+    text.take(NAMES).map(|symbol| symbol.name.to_string()).collect()
 }

@@ -172,7 +172,7 @@ fn interactive() {
         let mut shell = shell(console.clone(), console.clone(), console.clone());
         shell.interactive = true;
         bench::shell_reached();
-        console::run(&mut shell, &*console);
+        console::run(&mut shell, &console);
         // There is nobody else to talk to.
         log::info!("the shell has ended; another one begins");
     }
