@@ -35,6 +35,8 @@ pub enum Layer {
     Ring,
     /// A line of the kernel log was lost.
     Log,
+    /// A key was typed for which there was no room.
+    Tty,
 }
 
 impl Layer {
@@ -47,6 +49,7 @@ impl Layer {
             Layer::Event => "event",
             Layer::Ring => "ring",
             Layer::Log => "log",
+            Layer::Tty => "tty",
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The kernel's own programs, beside those of `crates/sh`.
 
 use super::{tour, xray};
-use crate::{bench, selftest, workload};
+use crate::fs::tty;
+use crate::{bench, klog, selftest, trace, workload};
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::{self, Write};
 use sh::{Ctx, Program};
+use tracecore::misses::{Cause, Layer, Table};
 
 /// One line for each: what `help` shows, and what runs.
 pub(super) const PROGRAMS: &[Program] = &[
@@ -14,6 +17,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         help: "count instructions per operation",
         main: |ctx, args| with_streams(ctx, args, bench::run),
     },
+    Program { name: "misses", usage: "", help: "show what was not recorded, and why", main: misses },
     Program {
         name: "selftest",
         usage: "[FILTER]",
@@ -39,6 +43,22 @@ pub(super) const PROGRAMS: &[Program] = &[
         main: xray::main,
     },
 ];
+
+/// `misses`: the sums of every layer that can miss or drop.
+fn misses(ctx: &mut Ctx, args: &[&str]) -> i32 {
+    if !args.is_empty() {
+        ctx.eprint("usage: misses\n");
+        return 2;
+    }
+    let mut table = Table::new();
+    trace::misses(&mut table);
+    table.add(Layer::Log, "klog", Cause::Contended, klog::lost());
+    table.add(Layer::Tty, "console", Cause::Full, tty::dropped());
+    let mut text = Vec::new();
+    table.print(&mut text);
+    ctx.write(&text);
+    0
+}
 
 /// What most rooms have for a program: it gets its arguments and two writers, and gives its status.
 type Plain = fn(&[&str], &mut dyn Write, &mut dyn Write) -> i32;

@@ -20,6 +20,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use tracecore::errno::Errno;
 use tracecore::event::{Class, PROBE_ARGS_AT, probe_class};
 use tracecore::fetch::{Env, Hit, Program};
+use tracecore::misses;
 use tracecore::probe::{self, Blame, Command, Definition, ErrorKind, ProbeError, Removal};
 
 use super::names::Kernel;
@@ -157,6 +158,15 @@ fn profile(out: &mut dyn core::fmt::Write) -> Result<(), Errno> {
         }
     }
     out.write_str(&String::from_utf8_lossy(&text)).map_err(|_| Errno::ENOMEM)
+}
+
+/// Adds the hits of each probe that ran no handler.
+pub(super) fn misses(table: &mut misses::Table) {
+    for defined in DEFINED.lock().iter() {
+        let owner = events::name(&defined.group, &defined.event);
+        let missed = defined.probes.0.lock().iter().map(|probe| probe.kprobe.missed()).sum();
+        table.add(misses::Layer::Kprobe, &owner, misses::Cause::InHandler, missed);
+    }
 }
 
 fn command(line: &str) -> Result<(), ProbeError> {

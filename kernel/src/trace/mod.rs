@@ -16,6 +16,7 @@
 //! | `comms`  | names of tasks for records that outlive them |
 //! | `output` | records as text |
 //! | `errors` | the last refused commands |
+//! | `misses` | what was not recorded |
 //! | `names`  | addresses and names, for those who print and parse |
 
 mod buffer;
@@ -24,12 +25,14 @@ mod errors;
 mod events;
 mod kprobe_events;
 mod marker;
+mod misses;
 mod names;
 mod output;
 
 use tracecore::errno::Errno;
 
 pub(crate) use buffer::{Recording, record_words, totals};
+pub(crate) use misses::misses;
 
 /// Makes the rings and the files. Once, when there is a heap and tasks can run.
 pub(crate) fn init() -> Result<(), Errno> {

@@ -1,0 +1,25 @@
+//! What tracing did not record, for the program `misses`.
+
+use alloc::format;
+use tracecore::misses::{Cause, Layer, Table};
+
+use super::{buffer, kprobe_events};
+
+/// Adds the misses of probes and of each CPU's ring.
+pub(crate) fn misses(table: &mut Table) {
+    kprobe_events::misses(table);
+    for (cpu, ring) in buffer::rings() {
+        let Some(totals) = buffer::reader(ring).map(|reader| reader.totals()) else { continue };
+        let causes = [
+            (Cause::Overwritten, totals.overrun),
+            (Cause::Full, totals.dropped),
+            (Cause::Unfinished, totals.commit_overrun),
+            (Cause::Contended, totals.contended),
+            (Cause::TooLong, totals.too_long),
+            (Cause::Discarded, totals.discarded),
+        ];
+        for (cause, count) in causes {
+            table.add(Layer::Ring, &format!("cpu{cpu}"), cause, count);
+        }
+    }
+}
