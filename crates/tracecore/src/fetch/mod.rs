@@ -31,6 +31,7 @@
 mod compile;
 mod memory;
 mod sink;
+mod symbol;
 #[cfg(test)]
 mod tests;
 
@@ -40,11 +41,12 @@ pub use memory::{Fault, MAX_STRING_BYTES, SafeMemory};
 use crate::event::Header;
 use crate::probe::Bits;
 use crate::ring::{CpuRing, MAX_RECORD_BYTES, Refused, Reservation};
-use crate::symbolize::{SymbolAt, Symbolizer};
+use crate::symbolize::Symbolizer;
 use a64::{Reg, RegSet, UserRegs};
 use alloc::boxed::Box;
 use memory::{for_each_piece, is_user};
 use sink::Sink;
+use symbol::symbol_text;
 
 /// Bytes of a task's name.
 pub const COMM_LEN: usize = 16;
@@ -460,67 +462,4 @@ fn pick(value: u64, bits: Option<Bits>) -> u64 {
     let up = 64_u32.saturating_sub(u32::from(offset) + u32::from(width));
     let down = 64_u32.saturating_sub(u32::from(width));
     value.checked_shl(up).and_then(|value| value.checked_shr(down)).unwrap_or(0)
-}
-
-/// `name+0x10/0x80`, or the address, without the machinery of `core::fmt`. The numbers are kept whole and the
-/// name is cut where the limit is reached.
-fn symbol_text(
-    symbols: &dyn Symbolizer,
-    address: u64,
-    limit: usize,
-    each: &mut dyn FnMut(usize, &[u8]),
-) -> usize {
-    let mut numbers = Hex { bytes: [0; HEX_BYTES], len: 0 };
-    let name = match symbols.symbol_at(address) {
-        Some(SymbolAt { name, offset, size }) => {
-            numbers.text(b"+");
-            numbers.number(offset);
-            numbers.text(b"/");
-            numbers.number(size);
-            name.as_bytes()
-        }
-        None => {
-            numbers.number(address);
-            b""
-        }
-    };
-    let numbers = numbers.as_bytes();
-    let numbers = numbers.get(..limit).unwrap_or(numbers);
-    let name = name.get(..limit - numbers.len()).unwrap_or(name);
-    each(0, name);
-    each(name.len(), numbers);
-    name.len() + numbers.len()
-}
-
-/// Room for `+0x…/0x…` with two numbers of sixteen digits.
-const HEX_BYTES: usize = 2 * (3 + 16);
-
-/// Text put together without `core::fmt`.
-struct Hex {
-    bytes: [u8; HEX_BYTES],
-    len: usize,
-}
-
-impl Hex {
-    fn text(&mut self, text: &[u8]) {
-        for byte in text {
-            if let Some(slot) = self.bytes.get_mut(self.len) {
-                *slot = *byte;
-                self.len += 1;
-            }
-        }
-    }
-
-    fn number(&mut self, value: u64) {
-        self.text(b"0x");
-        let digits = (64 - value.leading_zeros()).div_ceil(4).max(1);
-        for digit in (0..digits).rev() {
-            let nibble = (value >> (digit * 4)) as u8 & 0xf;
-            self.text(&[if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }]);
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
 }

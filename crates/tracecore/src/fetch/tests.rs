@@ -3,7 +3,7 @@
 use super::*;
 use crate::probe::{Command, Definition, LookupError, Resolver, Symbol, parse_line};
 use crate::ring::{CpuRing, Mode, Record};
-use crate::symbolize::NoSymbols;
+use crate::symbolize::{NoSymbols, SymbolAt};
 use std::vec;
 use std::vec::Vec;
 
