@@ -22,7 +22,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (4, "hooks", &["ftrace", "kprobes", "rethook", "uprobes", "perf"]),
     // The tree of files is a slot too: rooms add what they have to show.
     (5, "listeners and files", &["trace", "bpf", "ptrace", "fs"]),
-    (6, "surface", &["syscall", "shell", "workload", "selftest", "bench", "xray", "tour"]),
+    (6, "surface", &["syscall", "shell", "workload", "selftest", "bench", "provoke"]),
 ];
 
 /// Functions of `main.rs` that boot code jumps to.
