@@ -73,10 +73,13 @@ fn a_branch_wraps_around_the_address_space() {
     assert_goes(encode::nop(), high, 0);
 }
 
+/// Whether a condition holds for N, Z, C, V.
+type Holds = fn(bool, bool, bool, bool) -> bool;
+
 #[test]
 fn every_condition_for_all_flags() {
     // A second truth table, one closure a pair, so that the crate's own is not compared with itself.
-    let pairs: [fn(bool, bool, bool, bool) -> bool; 8] = [
+    let pairs: [Holds; 8] = [
         |_, z, _, _| z,
         |_, _, c, _| c,
         |n, _, _, _| n,

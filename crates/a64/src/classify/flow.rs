@@ -55,24 +55,14 @@ pub(super) fn classify(insn: Insn) -> Class {
         return Class::Reject(Reason::AuthBranch);
     }
     if insn.matches(0xff00_0000, 0xd400_0000) {
-        return Class::Reject(exception(insn));
+        // opc 011 is tcancel, all others generate an exception.
+        let transaction = insn.field(21, 3) == 0b011;
+        return Class::Reject(if transaction { Reason::Transaction } else { Reason::Exception });
     }
     if insn.matches(0xfe00_0000, 0xd600_0000) {
         return branch_register(insn);
     }
     Class::Reject(Reason::Unallocated)
-}
-
-/// Exception generation (C4.1.93.5): opc in 23..21, op2 in 4..2, LL in 1..0.
-fn exception(insn: Insn) -> Reason {
-    let allocated = match (insn.field(21, 3), insn.field(0, 5)) {
-        (0b000, 0b00001..=0b00011) => true,
-        (0b001 | 0b010, 0b00000) => true,
-        (0b101, 0b00001..=0b00011) => true,
-        (0b011, 0b00000) => return Reason::Transaction,
-        _ => false,
-    };
-    if allocated { Reason::Exception } else { Reason::Unallocated }
 }
 
 /// Branches to a register (C4.1.93.12): opc in 24..21, op2 in 20..16, op3 in 15..10, Rn, op4 in 4..0.

@@ -137,27 +137,25 @@ impl core::error::Error for Reason {}
 
 /// Decides what a probe may do with `insn`.
 pub fn classify(insn: Insn) -> Class {
-    let class = match Group::of(insn) {
-        Group::Reserved if decode(insn).is_some() => Class::Reject(Reason::Exception),
-        Group::Reserved | Group::Unallocated => Class::Reject(Reason::Unallocated),
+    let group = Group::of(insn);
+    match group {
         Group::Sme | Group::Sve => return Class::STEP_FAULT,
-        Group::Immediate | Group::Register if flow::authenticates_with_pc(insn) => {
-            Class::Reject(Reason::AuthPc)
-        }
+        // What the tables do not know is not let through, whatever its neighbours are.
+        _ if decode(insn).is_none() => return Class::Reject(Reason::Unallocated),
+        Group::Reserved => return Class::Reject(Reason::Exception),
+        _ if flow::authenticates_with_pc(insn) => return Class::Reject(Reason::AuthPc),
+        _ => {}
+    }
+    match group {
         Group::Immediate => match flow::pc_relative_address(insn) {
             Some(sim) => Class::Simulate(sim),
             None => Class::STEP,
         },
+        Group::Register | Group::Vector => Class::STEP,
+        Group::LoadStore => memory::classify(insn),
         Group::BranchSystem if insn.matches(0xff00_0000, 0xd500_0000) => system::classify(insn),
         Group::BranchSystem => flow::classify(insn),
-        Group::LoadStore => memory::classify(insn),
-        Group::Register | Group::Vector => Class::STEP,
-    };
-    // What the tables do not know is not let through, whatever its neighbours are.
-    match class {
-        Class::Reject(_) => class,
-        _ if decode(insn).is_some() => class,
-        _ => Class::Reject(Reason::Unallocated),
+        Group::Reserved | Group::Unallocated | Group::Sme | Group::Sve => Class::Reject(Reason::Unallocated),
     }
 }
 

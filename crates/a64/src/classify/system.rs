@@ -42,9 +42,10 @@ pub(super) fn classify(insn: Insn) -> Class {
         (0, 0b001 | 0b101) => Class::STEP_FAULT,
         (0, 0b010 | 0b011) => write(insn),
         (0, 0b110 | 0b111) => read(insn),
-        // sysp, mrrs, msrr: the same with a pair of registers.
+        // sysp, mrrs, msrr: the same with a pair of registers. None of the 128-bit registers is one that `read`
+        // looks at.
         (1, 0b001) => Class::STEP_FAULT,
-        (1, 0b110 | 0b111) => read(insn),
+        (1, 0b110 | 0b111) => Class::STEP,
         (1, 0b010 | 0b011) => Class::Reject(Reason::SystemWrite),
         // tstart, ttest
         (0, 0b100) if insn.matches(0xffff_f0e0, 0xd523_3060) => Class::Reject(Reason::Transaction),

@@ -128,7 +128,7 @@ pub(super) enum Op {
     /// A system register, bits 19..5.
     System,
     /// The operation of `dc`, `ic`, `at`, `tlbi`.
-    SysOp,
+    SysName,
     /// The prefetch operation in Rt.
     Prefetch,
     /// The prefetch operation of `rprfm`.

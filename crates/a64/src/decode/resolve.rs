@@ -173,7 +173,7 @@ pub(super) fn resolve(op: Op, insn: Insn) -> Option<Operand> {
         },
         Op::PState => Operand::Name(pstate(insn)?),
         Op::System => Operand::System(SysReg::from_field(insn.field(5, 15))),
-        Op::SysOp => Operand::Name(sysop::lookup(insn)?.0),
+        Op::SysName => Operand::Name(sysop::lookup(insn)?.0),
         Op::Prefetch => named(&PREFETCHES, at(0)),
         Op::RangePrefetch => {
             let number =

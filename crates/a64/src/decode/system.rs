@@ -1,7 +1,7 @@
 //! Hints, barriers, PSTATE, system instructions and registers (C4.1.93).
 
 use super::operand::Op::{
-    BarrierName, BarrierNxs, BtiTarget, C, CrmOption, Hex, Imm, Name, NextX, PState, SysArgument, SysOp,
+    BarrierName, BarrierNxs, BtiTarget, C, CrmOption, Hex, Imm, Name, NextX, PState, SysArgument, SysName,
     SysRt, System, X,
 };
 use super::operand::field::D;
@@ -125,10 +125,10 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     )
     .aliases(&[
-        row("1101010100 0 01 ooo 0111 mmmm ppp ttttt", "dc", &[SysOp, SysArgument]).when(sysop::is_dc),
-        row("1101010100 0 01 ooo 0111 mmmm ppp ttttt", "ic", &[SysOp, SysArgument]).when(sysop::is_ic),
-        row("1101010100 0 01 ooo 0111 mmmm ppp ttttt", "at", &[SysOp, SysArgument]).when(sysop::is_at),
-        row("1101010100 0 01 ooo 1000 mmmm ppp ttttt", "tlbi", &[SysOp, SysArgument]).when(sysop::is_tlbi),
+        row("1101010100 0 01 ooo 0111 mmmm ppp ttttt", "dc", &[SysName, SysArgument]).when(sysop::is_dc),
+        row("1101010100 0 01 ooo 0111 mmmm ppp ttttt", "ic", &[SysName, SysArgument]).when(sysop::is_ic),
+        row("1101010100 0 01 ooo 0111 mmmm ppp ttttt", "at", &[SysName, SysArgument]).when(sysop::is_at),
+        row("1101010100 0 01 ooo 1000 mmmm ppp ttttt", "tlbi", &[SysName, SysArgument]).when(sysop::is_tlbi),
     ]),
     section(
         "System register move",
