@@ -50,6 +50,7 @@ use tcb::{Plan, TaskStack};
 use tracecore::errno::Errno;
 
 /// Lets go of the CPU: sleeps if the task's state says so, else gives the others a turn.
+#[inline(never)]
 pub(crate) fn schedule() {
     let task = current();
     assert!(
