@@ -12,6 +12,7 @@
 //! strike anywhere (a probe in the allocator would meet its own lock). Running out is an answer, not a panic:
 //! [`alloc_pages`] returns ENOMEM, the heap a null pointer, which `try_reserve` and [`try_box`] turn into an error.
 
+pub(crate) mod bench;
 mod heap;
 mod pages;
 pub(crate) mod selftest;

@@ -180,6 +180,17 @@ pub(crate) fn on_cpu(cpu: usize, f: &(dyn Fn() + Sync)) -> Result<(), Errno> {
 pub(crate) fn on_each_cpu(f: &(dyn Fn() + Sync)) {
     let _here = PreemptGuard::new();
     let others = online_cpus() & !(1 << arch::cpu::id());
+    if others == 0 {
+        let _irq = IrqGuard::new();
+        f();
+        return;
+    }
+    with_others(others, f);
+}
+
+/// Runs `f` on `others` and here. Apart, since the calls want a large frame.
+#[inline(never)]
+fn with_others(others: u32, f: &(dyn Fn() + Sync)) {
     assert_may_wait(others);
     let calls: [Call<'_>; arch::MAX_CPUS] = core::array::from_fn(|_| Call::new(f));
     for cpu in each(others) {
@@ -206,6 +217,19 @@ pub(crate) fn stop_machine<R>(f: impl FnOnce() -> R) -> R {
         arch::cpu::relax();
     };
     let others = online_cpus() & !(1 << arch::cpu::id());
+    let result = if others == 0 {
+        let _irq = IrqGuard::new();
+        f()
+    } else {
+        with_parked(others, f)
+    };
+    STOPPING.store(false, Ordering::Release);
+    result
+}
+
+/// Runs `f` while `others` are parked. The caller has the flag.
+#[inline(never)]
+fn with_parked<R>(others: u32, f: impl FnOnce() -> R) -> R {
     assert_may_wait(others);
     let parked = AtomicU32::new(0);
     let release = AtomicBool::new(false);
@@ -232,6 +256,5 @@ pub(crate) fn stop_machine<R>(f: impl FnOnce() -> R) -> R {
         result
     };
     each(others).for_each(|cpu| calls[cpu].wait());
-    STOPPING.store(false, Ordering::Release);
     result
 }

@@ -16,6 +16,7 @@
 //! This room lies below the scheduler and below the interrupt controller. What it needs of them (rescheduling when
 //! preemption is allowed again, sleeping a little, sending an interrupt to a CPU) they put into [`Once`] slots.
 
+pub(crate) mod bench;
 mod cross;
 mod guard;
 mod irq_work;

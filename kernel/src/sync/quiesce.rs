@@ -97,13 +97,13 @@ pub(crate) fn synchronize() {
     fence(Ordering::SeqCst);
     let target = PERIOD.fetch_add(1, Ordering::AcqRel) + 1;
     fence(Ordering::SeqCst);
-    {
+    let mut waiting = {
         let here = IrqGuard::new();
         note(&here);
-    }
+        online_cpus() & !(1 << arch::cpu::id())
+    };
     let mut looks = 0;
-    let mut waiting = online_cpus();
-    loop {
+    while waiting != 0 {
         waiting &= !passed(waiting, target);
         if waiting == 0 {
             break;

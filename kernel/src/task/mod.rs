@@ -21,6 +21,7 @@
 //!
 //! What the CPU runs after boot becomes its idle task; the first task that is spawned is number 1.
 
+pub(crate) mod bench;
 mod idle;
 mod life;
 mod mutex;

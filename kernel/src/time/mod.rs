@@ -11,6 +11,7 @@
 //!
 //! Nanoseconds count from the machine's start (the generic timer's counter 0); the counter is the same on all CPUs.
 
+pub(crate) mod bench;
 mod clock;
 mod heap;
 pub(crate) mod selftest;

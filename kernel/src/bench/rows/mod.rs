@@ -10,8 +10,17 @@ use super::Bench;
 use crate::workload::{INSN, InsnWorkload};
 
 /// Every table of rows.
-pub(super) const ROOMS: &[&[Bench]] =
-    &[machine::BENCHES, text::BENCHES, ring::BENCHES, kprobe::BENCHES, event::BENCHES];
+pub(super) const ROOMS: &[&[Bench]] = &[
+    machine::BENCHES,
+    text::BENCHES,
+    ring::BENCHES,
+    kprobe::BENCHES,
+    event::BENCHES,
+    crate::sync::bench::BENCHES,
+    crate::mm::bench::BENCHES,
+    crate::time::bench::BENCHES,
+    crate::task::bench::BENCHES,
+];
 
 /// The function that is probed: an `add`, which is stepped out of line, and a `ret`, which is simulated.
 fn probed() -> Option<&'static InsnWorkload> {
