@@ -4,6 +4,9 @@
 //! its two threads with at most [`PREEMPTIONS`] forced switches, and for every value that the memory model allows a
 //! load to see. So this test is about what `tests/ring_nested.rs`, which interrupts everywhere but on one
 //! processor, cannot see: the orderings. A page holds one record, or five small ones.
+//!
+//! Loom lets a load see values from the past, not from the future. So the one edge that keeps loads from
+//! sinking below a release, the reader's last look at a page before it puts the page back, is not checked here.
 
 extern crate alloc;
 

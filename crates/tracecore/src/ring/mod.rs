@@ -65,7 +65,7 @@
 //! The number of tries is bounded; a failed try means that an interrupting level got its record in. A crossing
 //! from page to page is prepared by steps that each level can do, in part or whole, over the head of another:
 //! each is a compare-exchange against a value read before the position was, and the last is the move of the
-//! position, with the crossing record already reserved ([`write`]).
+//! position, with the crossing record already reserved (see the head of `write.rs`).
 //!
 //! # Time
 //!

@@ -106,7 +106,20 @@ impl CpuRing {
 
     /// Reserves, fills and commits a record of whole words.
     pub fn write_words(&self, words: &[u64], now: fn() -> u64) -> Result<(), Refused> {
-        let record = self.reserve_here(words.len() * 8, now)?;
+        match self.reserve_first(words.len() * 8, now) {
+            Some(record) => {
+                record.put_words(words);
+                record.commit();
+                Ok(())
+            }
+            None => self.write_words_slowly(words, now),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_words_slowly(&self, words: &[u64], now: fn() -> u64) -> Result<(), Refused> {
+        let record = self.reserve_slowly(words.len() * 8, now)?;
         record.put_words(words);
         record.commit();
         Ok(())
