@@ -8,15 +8,25 @@
 //! ```
 //!
 //! A number is decimal, `0x…` or `0…` (octal), up to 64 bits, so that a kernel address is one. A name that is
-//! not set counts as 0. What `&&`, `||` and `?:` do not choose is parsed but not done. Recursion goes with
-//! brackets and unary operators alone and ends at [`MAX_ARITH_NESTING`].
+//! not set counts as 0. What `&&`, `||` and `?:` do not choose is parsed but not done.
+//!
+//! Two stacks in the heap, one of values and one of what waits for a value (Dijkstra's shunting yard); what is
+//! not as strong as what comes next is done first. So nothing here calls itself, and an expression of a
+//! thousand brackets costs no stack:
+//!
+//! ```text
+//!   2 + 3 * 4         values: 2        waiting: +
+//!       ▲             values: 2 3      waiting: +          * is stronger than +: + goes on waiting
+//!           ▲         values: 2 3 4    waiting: + *        the end: * gives 12, + gives 14
+//! ```
 
 use alloc::{
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
-use crate::limits::MAX_ARITH_NESTING;
+use crate::limits::MAX_ARITH_WAITING;
 
 /// The variables of an expression.
 pub(crate) trait Vars {
@@ -28,13 +38,7 @@ pub(crate) trait Vars {
 
 /// The value of an expression; an empty one is 0.
 pub(crate) fn evaluate(text: &str, vars: &mut dyn Vars) -> Result<i64, String> {
-    let mut eval = Eval { text, pos: 0, vars, depth: 0 };
-    eval.blanks();
-    if eval.rest().is_empty() {
-        return Ok(0);
-    }
-    let value = eval.assignment(true)?;
-    if eval.rest().is_empty() { Ok(value) } else { Err(eval.syntax()) }
+    Eval { text, pos: 0, vars, values: Vec::new(), waiting: Vec::new(), live: true }.run()
 }
 
 /// A number as it is written in C.
@@ -50,7 +54,7 @@ pub(crate) fn number(text: &str) -> Option<i64> {
     u64::from_str_radix(digits, radix).ok().map(u64::cast_signed)
 }
 
-/// Binary operators by rising strength; in one row, what must be tried first stands first.
+/// Binary operators by rising strength.
 const BINARY: &[&[&str]] = &[
     &["||"],
     &["&&"],
@@ -64,14 +68,52 @@ const BINARY: &[&[&str]] = &[
     &["*", "/", "%"],
 ];
 
-/// Operators that also come with `=` behind them.
-const ASSIGNING: &[&str] = &["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"];
+/// Operators that also come with `=` behind them; the empty one is the plain assignment.
+const ASSIGNING: &[&str] = &["<<", ">>", "+", "-", "*", "/", "%", "&", "|", "^", ""];
+
+/// A value; as long as it is a name, it can be assigned to.
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Number(i64),
+    Name(&'a str),
+}
+
+/// What waits for the value to its right. `live` is what counted before it, where it changes that.
+#[derive(Clone, Copy)]
+enum Waiting<'a> {
+    Open,
+    Unary(char),
+    Binary {
+        op: &'static str,
+        strength: usize,
+        left: i64,
+        live: bool,
+    },
+    Assign {
+        op: &'static str,
+        name: &'a str,
+    },
+    /// `c ?`
+    Question {
+        condition: bool,
+        live: bool,
+    },
+    /// `c ? yes :`
+    Colon {
+        condition: bool,
+        yes: i64,
+        live: bool,
+    },
+}
 
 struct Eval<'a> {
     text: &'a str,
     pos: usize,
     vars: &'a mut dyn Vars,
-    depth: usize,
+    values: Vec<Value<'a>>,
+    waiting: Vec<Waiting<'a>>,
+    /// Does what is being evaluated count?
+    live: bool,
 }
 
 impl<'a> Eval<'a> {
@@ -92,10 +134,179 @@ impl<'a> Eval<'a> {
         format!("arithmetic expression: syntax error: \"{}\"", self.text)
     }
 
-    fn name(&self) -> &'a str {
+    fn run(mut self) -> Result<i64, String> {
+        self.blanks();
+        if self.rest().is_empty() {
+            return Ok(0);
+        }
+        loop {
+            self.operand()?;
+            // After a value: operators, or brackets that close, until another value is needed.
+            loop {
+                if self.rest().is_empty() {
+                    self.settle(0)?;
+                    return match (self.waiting.is_empty(), self.pop()?) {
+                        (true, value) => Ok(value),
+                        (false, _) => Err(self.syntax()),
+                    };
+                }
+                if !self.operator()? {
+                    break;
+                }
+            }
+            if self.waiting.len() > MAX_ARITH_WAITING {
+                return Err("arithmetic expression: nested too deeply".to_string());
+            }
+        }
+    }
+
+    /// Unary operators and brackets, and then a number or a name.
+    fn operand(&mut self) -> Result<(), String> {
+        loop {
+            let rest = self.rest();
+            match rest.chars().next() {
+                Some(op @ ('-' | '+' | '!' | '~')) => self.waiting.push(Waiting::Unary(op)),
+                Some('(') => self.waiting.push(Waiting::Open),
+                Some(c) => {
+                    let word = rest.bytes().take_while(|&b| b == b'_' || b.is_ascii_alphanumeric()).count();
+                    let text = rest.get(..word).unwrap_or_default();
+                    let value = match number(text) {
+                        _ if word == 0 => None,
+                        Some(number) => Some(Value::Number(number)),
+                        None => Some(Value::Name(text)).filter(|_| !c.is_ascii_digit()),
+                    };
+                    self.values.push(value.ok_or_else(|| self.syntax())?);
+                    self.skip(word);
+                    return Ok(());
+                }
+                None => return Err(self.syntax()),
+            }
+            self.skip(1);
+            if self.waiting.len() > MAX_ARITH_WAITING {
+                return Err("arithmetic expression: nested too deeply".to_string());
+            }
+        }
+    }
+
+    /// One operator after a value; true if the next thing is again an operator, as after `)`.
+    fn operator(&mut self) -> Result<bool, String> {
         let rest = self.rest();
-        let len = rest.bytes().take_while(|&b| b == b'_' || b.is_ascii_alphanumeric()).count();
-        if rest.starts_with(|c: char| c.is_ascii_digit()) { "" } else { rest.get(..len).unwrap_or_default() }
+        if let Some(op) = ASSIGNING.iter().copied().find(|op| {
+            rest.strip_prefix(op).is_some_and(|after| after.starts_with('=') && !after.starts_with("=="))
+        }) {
+            let Some(Value::Name(name)) = self.values.pop() else { return Err(self.syntax()) };
+            if matches!(self.waiting.last(), Some(Waiting::Binary { .. } | Waiting::Unary(_))) {
+                return Err(self.syntax());
+            }
+            self.waiting.push(Waiting::Assign { op, name });
+            self.skip(op.len() + 1);
+            return Ok(false);
+        }
+        match rest.chars().next() {
+            Some(')') => {
+                self.settle(0)?;
+                match self.waiting.pop() {
+                    Some(Waiting::Open) => {}
+                    _ => return Err(self.syntax()),
+                }
+                // What was in brackets cannot be assigned to.
+                let value = self.pop()?;
+                self.values.push(Value::Number(value));
+                self.skip(1);
+                Ok(true)
+            }
+            Some('?') => {
+                self.settle(1)?;
+                let condition = self.pop()? != 0;
+                self.waiting.push(Waiting::Question { condition, live: self.live });
+                self.live &= condition;
+                self.skip(1);
+                Ok(false)
+            }
+            Some(':') => {
+                self.settle(0)?;
+                let Some(Waiting::Question { condition, live }) = self.waiting.pop() else {
+                    return Err(self.syntax());
+                };
+                let yes = self.pop()?;
+                self.waiting.push(Waiting::Colon { condition, yes, live });
+                self.live = live && !condition;
+                self.skip(1);
+                Ok(false)
+            }
+            _ => {
+                let all = BINARY.iter().enumerate();
+                let all = all.flat_map(|(row, ops)| ops.iter().map(move |op| (*op, row + 1)));
+                let found = all.filter(|(op, _)| rest.starts_with(op)).max_by_key(|(op, _)| op.len());
+                let Some((op, strength)) = found else { return Err(self.syntax()) };
+                self.settle(strength)?;
+                let left = self.pop()?;
+                self.waiting.push(Waiting::Binary { op, strength, left, live: self.live });
+                self.live &= !((op == "&&" && left == 0) || (op == "||" && left != 0));
+                self.skip(op.len());
+                Ok(false)
+            }
+        }
+    }
+
+    /// Does what waits and binds at least as strongly as `strength`; with 0 everything up to a bracket or a
+    /// question mark.
+    fn settle(&mut self, strength: usize) -> Result<(), String> {
+        while let Some(&waiting) = self.waiting.last() {
+            let value = match waiting {
+                Waiting::Open | Waiting::Question { .. } => return Ok(()),
+                Waiting::Assign { .. } | Waiting::Colon { .. } if strength > 0 => return Ok(()),
+                Waiting::Binary { strength: waits, .. } if waits < strength => return Ok(()),
+                Waiting::Unary(op) => {
+                    let value = self.pop()?;
+                    match op {
+                        '-' => value.wrapping_neg(),
+                        '!' => i64::from(value == 0),
+                        '~' => !value,
+                        _ => value,
+                    }
+                }
+                Waiting::Binary { op, left, live, .. } => {
+                    let right = self.pop()?;
+                    let value = apply(op, left, right, self.live)?;
+                    self.live = live;
+                    value
+                }
+                Waiting::Assign { op, name } => {
+                    let right = self.pop()?;
+                    match self.live {
+                        false => right,
+                        true => {
+                            let value = if op.is_empty() {
+                                right
+                            } else {
+                                apply(op, self.variable(name)?, right, true)?
+                            };
+                            self.vars.set(name, value.to_string())?;
+                            value
+                        }
+                    }
+                }
+                Waiting::Colon { condition, yes, live } => {
+                    let no = self.pop()?;
+                    self.live = live;
+                    if condition { yes } else { no }
+                }
+            };
+            self.waiting.pop();
+            self.values.push(Value::Number(value));
+        }
+        Ok(())
+    }
+
+    /// Takes the last value, and reads it if it is a name.
+    fn pop(&mut self) -> Result<i64, String> {
+        match self.values.pop() {
+            Some(Value::Number(value)) => Ok(value),
+            Some(Value::Name(name)) if self.live => self.variable(name),
+            Some(Value::Name(_)) => Ok(0),
+            None => Err(self.syntax()),
+        }
     }
 
     fn variable(&self, name: &str) -> Result<i64, String> {
@@ -111,138 +322,6 @@ impl<'a> Eval<'a> {
             None if trimmed.is_empty() => Ok(0),
             None => Err(format!("arithmetic expression: illegal number: {text}")),
         }
-    }
-
-    fn deeper(&mut self) -> Result<(), String> {
-        self.depth += 1;
-        if self.depth > MAX_ARITH_NESTING {
-            return Err("arithmetic expression: nested too deeply".to_string());
-        }
-        Ok(())
-    }
-
-    /// `NAME = …`, or an expression without an assignment. `live` says whether it counts.
-    fn assignment(&mut self, live: bool) -> Result<i64, String> {
-        self.deeper()?;
-        let start = self.pos;
-        let name = self.name();
-        if !name.is_empty() {
-            self.skip(name.len());
-            let rest = self.rest();
-            let op = ASSIGNING
-                .iter()
-                .copied()
-                .find(|op| rest.strip_prefix(op).is_some_and(|after| after.starts_with('=')));
-            let plain = rest.starts_with('=') && !rest.starts_with("==");
-            if op.is_some() || plain {
-                self.skip(op.map_or(1, |op| op.len() + 1));
-                let right = self.assignment(live)?;
-                let mut value = right;
-                if live {
-                    if let Some(op) = op {
-                        value = apply(op, self.variable(name)?, right, live)?;
-                    }
-                    self.vars.set(name, value.to_string())?;
-                }
-                self.depth -= 1;
-                return Ok(value);
-            }
-            self.pos = start;
-        }
-        let value = self.conditional(live)?;
-        self.depth -= 1;
-        Ok(value)
-    }
-
-    fn conditional(&mut self, live: bool) -> Result<i64, String> {
-        let condition = self.binary(live)?;
-        if !self.rest().starts_with('?') {
-            return Ok(condition);
-        }
-        self.skip(1);
-        let yes = self.assignment(live && condition != 0)?;
-        if !self.rest().starts_with(':') {
-            return Err(self.syntax());
-        }
-        self.skip(1);
-        self.deeper()?;
-        let no = self.conditional(live && condition == 0)?;
-        self.depth -= 1;
-        Ok(if condition != 0 { yes } else { no })
-    }
-
-    /// Binary operators, by shifting and reducing over a small stack: one value may wait per strength.
-    fn binary(&mut self, live: bool) -> Result<i64, String> {
-        let mut waiting: [(i64, &str, usize, bool); BINARY.len()] = [(0, "", 0, live); BINARY.len()];
-        let mut held = 0usize;
-        let mut live_now = live;
-        let mut value = self.unary(live_now)?;
-        loop {
-            let next = self.operator();
-            let strength = next.map_or(0, |(_, strength)| strength);
-            // What waits and binds at least as strongly is done first.
-            while let Some(&(left, op, waits, was_live)) = held.checked_sub(1).and_then(|at| waiting.get(at))
-            {
-                if next.is_some() && waits < strength {
-                    break;
-                }
-                value = apply(op, left, value, live_now)?;
-                live_now = was_live;
-                held -= 1;
-            }
-            let Some((op, strength)) = next else { return Ok(value) };
-            self.skip(op.len());
-            let Some(place) = waiting.get_mut(held) else { return Err(self.syntax()) };
-            *place = (value, op, strength, live_now);
-            held += 1;
-            live_now &= !((op == "&&" && value == 0) || (op == "||" && value != 0));
-            value = self.unary(live_now)?;
-        }
-    }
-
-    /// The binary operator that comes next, and its strength.
-    fn operator(&self) -> Option<(&'static str, usize)> {
-        let rest = self.rest();
-        // `<` is not the start of `<<`, nor `&` that of `&&`: the longest wins.
-        let all =
-            BINARY.iter().enumerate().flat_map(|(strength, row)| row.iter().map(move |op| (*op, strength)));
-        all.filter(|(op, _)| rest.starts_with(op)).max_by_key(|(op, _)| op.len())
-    }
-
-    fn unary(&mut self, live: bool) -> Result<i64, String> {
-        let rest = self.rest();
-        let first = rest.chars().next();
-        if let Some(op @ ('-' | '+' | '!' | '~')) = first {
-            self.skip(1);
-            self.deeper()?;
-            let value = self.unary(live)?;
-            self.depth -= 1;
-            return Ok(match op {
-                '-' => value.wrapping_neg(),
-                '!' => i64::from(value == 0),
-                '~' => !value,
-                _ => value,
-            });
-        }
-        if first == Some('(') {
-            self.skip(1);
-            let value = self.assignment(live)?;
-            if !self.rest().starts_with(')') {
-                return Err(self.syntax());
-            }
-            self.skip(1);
-            return Ok(value);
-        }
-        let name = self.name();
-        if !name.is_empty() {
-            let value = if live { self.variable(name)? } else { 0 };
-            self.skip(name.len());
-            return Ok(value);
-        }
-        let len = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        let value = rest.get(..len).and_then(number).ok_or_else(|| self.syntax())?;
-        self.skip(len);
-        Ok(value)
     }
 }
 
@@ -324,6 +403,17 @@ mod tests {
             ("9223372036854775807 + 1", i64::MIN),
             ("1 < 2 < 1", 0),
             ("5 > 3 >= 1", 1),
+            ("((((((((((((((((((((((((1))))))))))))))))))))))))", 1),
+            ("-(-(-1))", -1),
+            ("0 ? x = 1 : 2", 2),
+            ("(0 && (z = 5)) + z", 0),
+            ("1 + 2 == 3 && 4 > 3 ? 10 : 20", 10),
+            ("y = 1 ? 2 : 3", 2),
+            ("1 ? 0 ? 1 : 2 : 3", 2),
+            ("!n == 0", 1),
+            ("2 - -2", 4),
+            ("~1 & 3", 2),
+            ("a = b = 3, 1", -99),
         ] {
             let mut vars = BTreeMap::from([("n".to_string(), "42".to_string())]);
             match evaluate(text, &mut vars) {
@@ -347,8 +437,17 @@ mod tests {
             ("0x", "syntax error"),
             ("99999999999999999999", "syntax error"),
             ("bad + 1", "illegal number"),
-            ("((((((((((((((((((((1))))))))))))))))))))", "nested too deeply"),
-            ("-------------------------1", "nested too deeply"),
+            ("1)", "syntax error"),
+            ("()", "syntax error"),
+            ("1 : 2", "syntax error"),
+            ("1 + bad2 = 3", "syntax error"),
+            ("(n) = 3", "syntax error"),
+            ("3 = 3", "syntax error"),
+            ("1 ? 2 : ", "syntax error"),
+            ("@", "syntax error"),
+            (&"(".repeat(1000), "nested too deeply"),
+            (&"-".repeat(1000), "nested too deeply"),
+            (&"x=".repeat(1000), "nested too deeply"),
         ] {
             let error = evaluate(text, &mut vars).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

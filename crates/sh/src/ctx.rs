@@ -24,9 +24,9 @@ use core::fmt;
 
 use tracecore::errno::Errno;
 
-use crate::limits::{MAX_HELD_BYTES, OUT_BUFFER};
+use crate::limits::{MAX_HELD_BYTES, MAX_SUBSHELLS, OUT_BUFFER};
 use crate::programs::Programs;
-use crate::sys::{Io, OpenFlags, Sys};
+use crate::sys::{Io, OpenFlags, Sys, Task};
 
 /// The signal of Ctrl-C; an exit status of 128 + 2 tells of it.
 pub const SIGINT: u8 = 2;
@@ -112,6 +112,15 @@ impl Ctx {
             subshells: self.subshells,
             shells: self.shells,
         }
+    }
+
+    /// A context for a task that is started from here; `None` when too many are inside one another.
+    pub(crate) fn for_task(&self) -> Option<Self> {
+        let mut ctx = self.fork();
+        ctx.subshells += 1;
+        // It has a stack of its own.
+        ctx.shells = 0;
+        (ctx.subshells <= MAX_SUBSHELLS).then_some(ctx)
     }
 
     // --- names -------------------------------------------------------------------------------------
@@ -306,6 +315,22 @@ impl Ctx {
             let left = end.saturating_sub(self.sys.monotonic_ns());
             if left == 0 || self.sys.sleep_ns(left).is_ok() {
                 return self.signalled().is_none();
+            }
+        }
+    }
+
+    /// Waits for a task in the foreground. Ctrl-C reaches that task, too, so its end is still waited for; a
+    /// second one gives it up.
+    ///
+    /// # Errors
+    /// `EINTR` when it was given up; else as [`Task::wait`].
+    pub fn wait(&self, task: &dyn Task) -> Result<i32, Errno> {
+        let mut told = false;
+        loop {
+            match task.wait() {
+                Err(Errno::EINTR) if !told => told = self.signalled().is_some(),
+                Err(Errno::EINTR) if self.signalled().is_none() => {}
+                other => return other,
             }
         }
     }

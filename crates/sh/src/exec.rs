@@ -7,6 +7,9 @@
 //!     │        └───▶ the rest: jumps, frames
 //!     └── the next one, unless Ctrl-C
 //! ```
+//!
+//! `inline(never)` keeps frames small where a program will run on top of them: merged into one, the arms of a
+//! match take as much stack as the largest needs, all the time.
 
 use alloc::{borrow::ToOwned, string::String, sync::Arc, vec, vec::Vec};
 use core::ops::Range;
@@ -88,6 +91,7 @@ impl Shell {
         result
     }
 
+    #[inline(never)]
     fn run_ops(&mut self, mut place: Place, frames: &mut Frames) -> Result<(), Halt> {
         loop {
             if place.pc >= place.end {
@@ -121,6 +125,7 @@ impl Shell {
     }
 
     /// Everything that stays in this task and is no command.
+    #[inline(never)]
     fn step(
         &mut self,
         script: &Arc<Script>,
@@ -210,6 +215,7 @@ impl Shell {
     }
 
     /// Goes on where a command wants to.
+    #[inline(never)]
     fn after_simple(&mut self, ran: Ran, place: &mut Place, frames: &mut Frames) -> Result<(), Halt> {
         match ran {
             Ran::Done => {}
@@ -230,6 +236,7 @@ impl Shell {
     }
 
     /// `local`: the frame of the function remembers what there was before.
+    #[inline(never)]
     fn make_local(&mut self, vars: Vec<(String, Option<String>)>, frames: &mut Frames) -> Result<(), Halt> {
         let call = frames.stack.iter_mut().rev().find_map(|frame| match frame {
             Frame::Call(call) if call.params.is_some() => Some(call),
@@ -311,6 +318,7 @@ impl Shell {
     // --- tasks -------------------------------------------------------------------------------------
 
     /// Runs ranges in tasks of their own; gives where to go on.
+    #[inline(never)]
     fn run_tasks(&mut self, place: &Place, at: usize, op: &Op) -> Result<usize, Halt> {
         self.ctx.flush();
         match op {

@@ -134,6 +134,7 @@ impl Fields {
 
 impl Shell {
     /// The fields of some words.
+    #[inline(never)]
     pub(crate) fn fields(&mut self, script: &Arc<Script>, words: &[Word]) -> Result<Vec<String>, Halt> {
         let mut fields = Fields::new(Aim::Fields, self.ifs());
         for word in words {
@@ -171,6 +172,7 @@ impl Shell {
         self.one(script, word, Aim::Pattern)
     }
 
+    #[inline(never)]
     fn one(&mut self, script: &Arc<Script>, word: &Word, aim: Aim) -> Result<String, Halt> {
         let mut fields = Fields::new(aim, String::new());
         self.word(script, word, &mut fields, false)?;
@@ -181,6 +183,19 @@ impl Shell {
         self.var("IFS").unwrap_or(" \t\n").to_owned()
     }
 
+    /// Takes `~` at the start of a word for the home directory; gives the rest of the text.
+    #[inline(never)]
+    fn home<'t>(&self, text: &'t str, alone: bool, fields: &mut Fields) -> &'t str {
+        if !(text.starts_with("~/") || (alone && text == "~")) {
+            return text;
+        }
+        let home = self.var("HOME").unwrap_or("/").trim_end_matches('/');
+        let rest = text.strip_prefix('~').unwrap_or(text);
+        fields.quoted(home);
+        if home.is_empty() && rest.is_empty() { "/" } else { rest }
+    }
+
+    #[inline(never)]
     fn word(
         &mut self,
         script: &Arc<Script>,
@@ -191,19 +206,7 @@ impl Shell {
         for (at, part) in word.parts.iter().enumerate() {
             match part {
                 Part::Text(text) => {
-                    let mut text = text.as_str();
-                    if at == 0
-                        && (text.starts_with("~/") || (text == "~" && word.parts.len() == 1))
-                        && let Some(after) = text.strip_prefix('~')
-                    {
-                        let home = self.var("HOME").unwrap_or("/").to_owned();
-                        fields.quoted(home.trim_end_matches('/'));
-                        text = if after.is_empty() && home.trim_end_matches('/').is_empty() {
-                            "/"
-                        } else {
-                            after
-                        };
-                    }
+                    let text = if at == 0 { self.home(text, word.parts.len() == 1, fields) } else { text };
                     if in_param { fields.split(text) } else { fields.literal(text) }
                 }
                 Part::Quoted(text) => fields.quoted(text),
@@ -213,11 +216,7 @@ impl Shell {
                     if *quoted { fields.quoted(&text) } else { fields.split(&text) }
                 }
                 Part::Arith { word, quoted } => {
-                    let text = self.text(script, word)?;
-                    let value = match arith::evaluate(&text, self) {
-                        Ok(value) => value.to_string(),
-                        Err(message) => return Err(self.abandon(format_args!("{message}"))),
-                    };
+                    let value = self.arithmetic(script, word)?;
                     if *quoted { fields.quoted(&value) } else { fields.split(&value) }
                 }
             }
@@ -228,6 +227,7 @@ impl Shell {
         Ok(())
     }
 
+    #[inline(never)]
     fn param(
         &mut self,
         script: &Arc<Script>,
@@ -297,6 +297,7 @@ impl Shell {
     }
 
     /// `$@` and `$*`.
+    #[inline(never)]
     fn all_params(&self, star: bool, quoted: bool, fields: &mut Fields) {
         if quoted && (star || fields.aim != Aim::Fields) {
             let separator = match self.var("IFS") {
@@ -318,7 +319,18 @@ impl Shell {
         }
     }
 
+    /// `$((…))`
+    #[inline(never)]
+    fn arithmetic(&mut self, script: &Arc<Script>, word: &Word) -> Result<String, Halt> {
+        let text = self.text(script, word)?;
+        match arith::evaluate(&text, self) {
+            Ok(value) => Ok(value.to_string()),
+            Err(message) => Err(self.abandon(format_args!("{message}"))),
+        }
+    }
+
     /// The value of `$NAME`, special ones included.
+    #[inline(never)]
     fn param_value(&self, name: &str) -> Option<String> {
         Some(match name {
             "?" => self.status.to_string(),
@@ -337,6 +349,7 @@ impl Shell {
     }
 
     /// `${x#p}`, `${x##p}`, `${x%p}`, `${x%%p}`
+    #[inline(never)]
     fn trim(&mut self, value: &str, pattern: &str, start: bool, longest: bool) -> Result<String, Halt> {
         if value.len() > MAX_WORD_BYTES {
             return Err(self.abandon(format_args!("value too long for a pattern")));
@@ -359,6 +372,7 @@ impl Shell {
     }
 
     /// `$(…)`: runs a unit in a task of its own and takes what it prints, without the newlines at the end.
+    #[inline(never)]
     fn substitute(&mut self, script: &Arc<Script>, unit: usize) -> Result<String, Halt> {
         let (reader, writer) = match self.ctx.sys.pipe() {
             Ok(ends) => ends,

@@ -186,6 +186,7 @@ pub(crate) fn is_pattern(pattern: &str) -> bool {
 
 /// The paths that the pattern matches, sorted; none if there are none. Names that start with a dot are
 /// matched only by a pattern that does. `None` when it would be more work than [`MAX_GLOB_STEPS`].
+#[inline(never)]
 pub(crate) fn paths(ctx: &Ctx, pattern: &str) -> Option<Vec<String>> {
     let absolute = pattern.starts_with('/');
     let mut found = vec![String::from(if absolute { "/" } else { "" })];

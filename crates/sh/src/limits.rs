@@ -9,8 +9,10 @@ pub const MAX_WORD_BYTES: usize = 64 << 10;
 pub const MAX_NESTING: usize = 64;
 /// Expansions inside one another in a word: `${a:-${b:-$((…))}}`.
 pub const MAX_WORD_NESTING: usize = 8;
-/// Parentheses and unary operators inside one another in `$((…))`.
-pub const MAX_ARITH_NESTING: usize = 16;
+/// Brackets and operators of `$((…))` that wait for a value at the same time.
+pub const MAX_ARITH_WAITING: usize = 256;
+/// Parentheses inside one another in `test`.
+pub const MAX_TEST_NESTING: usize = 6;
 /// Commands of one pipeline, each of which is a task.
 pub const MAX_PIPELINE: usize = 32;
 /// Operations that one complete command compiles to.
@@ -25,8 +27,8 @@ pub const MAX_GLOB_STEPS: usize = 256 << 10;
 pub const MAX_FRAMES: usize = 256;
 /// Tasks (subshells, substitutions, pipelines) that were started from inside one another.
 pub const MAX_SUBSHELLS: usize = 16;
-/// Shells that run inside one another on one stack: `sh FILE` called by a script that was called so.
-pub const MAX_SHELLS: usize = 4;
+/// Shells that programs run on their own stack ([`crate::Shell::nested`]); `sh FILE` is a task instead.
+pub const MAX_SHELLS: usize = 1;
 /// Background jobs that were not waited for.
 pub const MAX_JOBS: usize = 64;
 /// Variables of one shell.

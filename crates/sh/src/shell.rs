@@ -20,7 +20,7 @@ use crate::code::{Op, Script};
 use crate::ctx::{Ctx, SIGINT, Stop};
 use crate::exec::Place;
 use crate::lexer::ParseError;
-use crate::limits::{MAX_COMMAND_BYTES, MAX_JOBS, MAX_SHELLS, MAX_SUBSHELLS, MAX_VARS};
+use crate::limits::{MAX_COMMAND_BYTES, MAX_JOBS, MAX_SHELLS, MAX_VARS};
 use crate::parser;
 use crate::sys::Task;
 
@@ -125,13 +125,11 @@ impl Shell {
     /// A shell with nothing but the exported variables of its context.
     #[must_use]
     pub fn new(ctx: Ctx) -> Self {
-        let vars = ctx
-            .env
-            .iter()
-            .map(|(name, value)| {
-                (name.clone(), Var { value: value.clone(), exported: true, readonly: false })
-            })
-            .collect();
+        let mut vars = BTreeMap::new();
+        // One by one: collecting would sort first, with 4 KiB of scratch space on the stack.
+        for (name, value) in &ctx.env {
+            vars.insert(name.clone(), Var { value: value.clone(), exported: true, readonly: false });
+        }
         let pid = ctx.sys.pid();
         Self {
             ctx,
@@ -338,15 +336,12 @@ impl Shell {
     // --- tasks -------------------------------------------------------------------------------------
 
     /// A copy for another task.
-    pub(crate) fn fork(&mut self) -> Result<Self, Halt> {
-        if self.ctx.subshells >= MAX_SUBSHELLS {
+    #[inline(never)]
+    pub(crate) fn fork(&mut self) -> Result<Box<Self>, Halt> {
+        let Some(ctx) = self.ctx.for_task() else {
             return Err(self.abandon(format_args!("cannot fork: subshells nested too deeply")));
-        }
-        let mut ctx = self.ctx.fork();
-        ctx.subshells += 1;
-        // It has a stack of its own.
-        ctx.shells = 0;
-        Ok(Self {
+        };
+        Ok(Box::new(Self {
             ctx,
             interactive: false,
             vars: self.vars.clone(),
@@ -362,10 +357,11 @@ impl Shell {
             exited: None,
             last_failure: 0,
             pending: String::new(),
-        })
+        }))
     }
 
-    /// A fresh shell on the stack of a program (`sh FILE`), with what is exported.
+    /// A fresh shell on the stack of a program that wants to see how each of its lines ends, with what is
+    /// exported.
     ///
     /// # Errors
     /// `ELOOP` when too many are running inside one another.
@@ -380,9 +376,10 @@ impl Shell {
     }
 
     /// Starts a task that runs a unit, or the part of it that is given.
+    #[inline(never)]
     pub(crate) fn spawn(
         &mut self,
-        mut child: Self,
+        mut child: Box<Self>,
         script: &Arc<Script>,
         unit: usize,
         range: Option<(usize, usize)>,
@@ -405,20 +402,13 @@ impl Shell {
         }
     }
 
-    /// Waits for a task in the foreground. Ctrl-C reaches the task, too, so there is something to wait
-    /// for; a second one gives it up.
+    /// Waits for a task in the foreground.
     pub(crate) fn wait_for(&mut self, task: &dyn Task) -> Result<i32, Halt> {
-        let mut ignored = false;
-        loop {
-            match task.wait() {
-                Ok(status) => return Ok(status),
-                Err(Errno::EINTR) => {
-                    if ignored {
-                        self.interrupted()?;
-                    }
-                    ignored = self.interrupted().is_err();
-                }
-                Err(e) => return Err(self.abandon(format_args!("wait: {}", e.strerror()))),
+        match self.ctx.wait(task) {
+            Ok(status) => Ok(status),
+            Err(e) => {
+                self.interrupted()?;
+                Err(self.abandon(format_args!("wait: {}", e.strerror())))
             }
         }
     }

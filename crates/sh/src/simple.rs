@@ -111,6 +111,7 @@ impl Io for Text {
 
 impl Shell {
     /// Runs a simple command.
+    #[inline(never)]
     pub(crate) fn simple(&mut self, script: &Arc<Script>, simple: &Simple) -> Result<Ran, Halt> {
         self.substituted = None;
         let fields = self.fields(script, &simple.words)?;
@@ -168,6 +169,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn put_all_back(&mut self, saved: Option<Streams>, vars: Vec<(String, Option<Var>)>) {
         if let Some(saved) = saved {
             self.restore(saved);
@@ -178,6 +180,7 @@ impl Shell {
     }
 
     /// `NAME=value` in front of a command: sets and exports, and gives what there was before.
+    #[inline(never)]
     fn assign_for_command(
         &mut self,
         values: Vec<(String, String)>,
@@ -203,6 +206,7 @@ impl Shell {
     }
 
     /// Under `set -x`, shows what is run.
+    #[inline(never)]
     fn trace(&mut self, words: &[&str]) {
         if self.options.xtrace {
             let text = format!("+ {}\n", words.join(" "));
@@ -211,6 +215,7 @@ impl Shell {
     }
 
     /// Runs what the name stands for.
+    #[inline(never)]
     pub(crate) fn dispatch(&mut self, name: &str, args: &[&str]) -> Result<Ran, Halt> {
         if let Some(builtin) = builtins::find(name) {
             name.clone_into(&mut self.ctx.name);
@@ -242,6 +247,7 @@ impl Shell {
     }
 
     /// Looks for a file of that name and runs it.
+    #[inline(never)]
     fn run_file(&mut self, name: &str, args: &[&str]) -> Result<i32, Halt> {
         let Some(path) = self.find_file(name) else {
             self.complain(format_args!("{name}: not found"));
@@ -299,6 +305,7 @@ impl Shell {
 
     /// Redirects the streams one after the other; gives what they were, or `None` if one failed, which has
     /// been reported and undone.
+    #[inline(never)]
     pub(crate) fn redirect(
         &mut self,
         script: &Arc<Script>,
@@ -334,6 +341,7 @@ impl Shell {
         Ok(Some(saved))
     }
 
+    #[inline(never)]
     fn open_target(&self, redirect: &Redirect, target: String) -> Result<Arc<dyn Io>, String> {
         let (flags, verb) = match redirect.kind {
             RedirectKind::Read => (OpenFlags::READ, "open"),

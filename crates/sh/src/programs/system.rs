@@ -5,6 +5,7 @@
 
 use alloc::{
     borrow::ToOwned,
+    boxed::Box,
     format,
     string::{String, ToString},
     vec,
@@ -96,19 +97,28 @@ pub(crate) fn run_script(ctx: &mut Ctx, file: &str, params: &[&str]) -> i32 {
     }
 }
 
+/// Runs a text in a fresh shell: a task of its own, and so with a stack of its own.
 fn run_text(ctx: &mut Ctx, text: &str, arg0: &str, params: &[&str]) -> i32 {
     ctx.flush();
-    match Shell::nested(ctx) {
-        Ok(mut shell) => {
-            shell.set_params(arg0, params);
-            let status = shell.run_text(text);
-            shell.ctx.finish(status)
-        }
-        Err(_) => {
-            ctx.complain(format_args!("{arg0}: too many shells inside one another"));
-            CANNOT_RUN
-        }
-    }
+    let Some(inner) = ctx.for_task() else {
+        ctx.complain(format_args!("{arg0}: shells nested too deeply"));
+        return CANNOT_RUN;
+    };
+    let text = text.to_owned();
+    let (name, params): (String, Vec<String>) =
+        (arg0.to_owned(), params.iter().map(ToString::to_string).collect());
+    let body = move || {
+        let mut shell = Shell::new(inner);
+        let params: Vec<&str> = params.iter().map(String::as_str).collect();
+        shell.set_params(&name, &params);
+        let status = shell.run_text(&text);
+        shell.ctx.finish(status)
+    };
+    let ended = ctx.sys.spawn("sh", Box::new(body)).and_then(|task| ctx.wait(&*task));
+    ended.unwrap_or_else(|e| {
+        ctx.fail("cannot fork", e);
+        CANNOT_RUN
+    })
 }
 
 fn env(ctx: &mut Ctx, _args: &[&str]) -> i32 {

@@ -13,7 +13,7 @@ use core::cmp::Ordering;
 
 use super::Program;
 use crate::ctx::Ctx;
-use crate::limits::MAX_ARITH_NESTING;
+use crate::limits::MAX_TEST_NESTING;
 use crate::sys::{FileKind, Stat};
 
 /// The table.
@@ -132,7 +132,7 @@ impl<'a> Parser<'a, '_> {
         let Some(first) = self.next() else { return Err(Wrong::Missing) };
         if first == "(" && !self.args.is_empty() {
             self.depth += 1;
-            if self.depth > MAX_ARITH_NESTING {
+            if self.depth > MAX_TEST_NESTING {
                 return Err(Wrong::Deep);
             }
             let value = self.or()?;
