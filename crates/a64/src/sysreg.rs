@@ -64,6 +64,7 @@ registers! {
     REVIDR_EL1 "revidr_el1" 3 0 0 0 6;
     ID_AA64PFR0_EL1 "id_aa64pfr0_el1" 3 0 0 4 0;
     ID_AA64PFR1_EL1 "id_aa64pfr1_el1" 3 0 0 4 1;
+    ID_AA64PFR2_EL1 "id_aa64pfr2_el1" 3 0 0 4 2;
     ID_AA64ZFR0_EL1 "id_aa64zfr0_el1" 3 0 0 4 4;
     ID_AA64SMFR0_EL1 "id_aa64smfr0_el1" 3 0 0 4 5;
     ID_AA64DFR0_EL1 "id_aa64dfr0_el1" 3 0 0 5 0;
@@ -71,9 +72,12 @@ registers! {
     ID_AA64ISAR0_EL1 "id_aa64isar0_el1" 3 0 0 6 0;
     ID_AA64ISAR1_EL1 "id_aa64isar1_el1" 3 0 0 6 1;
     ID_AA64ISAR2_EL1 "id_aa64isar2_el1" 3 0 0 6 2;
+    ID_AA64ISAR3_EL1 "id_aa64isar3_el1" 3 0 0 6 3;
     ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" 3 0 0 7 0;
     ID_AA64MMFR1_EL1 "id_aa64mmfr1_el1" 3 0 0 7 1;
     ID_AA64MMFR2_EL1 "id_aa64mmfr2_el1" 3 0 0 7 2;
+    ID_AA64MMFR3_EL1 "id_aa64mmfr3_el1" 3 0 0 7 3;
+    ID_AA64MMFR4_EL1 "id_aa64mmfr4_el1" 3 0 0 7 4;
     CCSIDR_EL1 "ccsidr_el1" 3 1 0 0 0;
     CLIDR_EL1 "clidr_el1" 3 1 0 0 1;
     CSSELR_EL1 "csselr_el1" 3 2 0 0 0;
@@ -85,6 +89,10 @@ registers! {
     SCTLR_EL1 "sctlr_el1" 3 0 1 0 0;
     ACTLR_EL1 "actlr_el1" 3 0 1 0 1;
     CPACR_EL1 "cpacr_el1" 3 0 1 0 2;
+    ZCR_EL1 "zcr_el1" 3 0 1 2 0;
+    SMCR_EL1 "smcr_el1" 3 0 1 2 6;
+    RGSR_EL1 "rgsr_el1" 3 0 1 0 5;
+    GCR_EL1 "gcr_el1" 3 0 1 0 6;
     SCTLR_EL2 "sctlr_el2" 3 4 1 0 0;
     HCR_EL2 "hcr_el2" 3 4 1 1 0;
     MDCR_EL2 "mdcr_el2" 3 4 1 1 1;
@@ -103,11 +111,20 @@ registers! {
     AMAIR_EL1 "amair_el1" 3 0 10 3 0;
     PAR_EL1 "par_el1" 3 0 7 4 0;
     CONTEXTIDR_EL1 "contextidr_el1" 3 0 13 0 1;
+    TCR2_EL1 "tcr2_el1" 3 0 2 0 3;
+    RNDR "rndr" 3 3 2 4 0;
+    RNDRRS "rndrrs" 3 3 2 4 1;
     // Keys of pointer authentication
     APIAKEYLO_EL1 "apiakeylo_el1" 3 0 2 1 0;
     APIAKEYHI_EL1 "apiakeyhi_el1" 3 0 2 1 1;
     APIBKEYLO_EL1 "apibkeylo_el1" 3 0 2 1 2;
     APIBKEYHI_EL1 "apibkeyhi_el1" 3 0 2 1 3;
+    APDAKEYLO_EL1 "apdakeylo_el1" 3 0 2 2 0;
+    APDAKEYHI_EL1 "apdakeyhi_el1" 3 0 2 2 1;
+    APDBKEYLO_EL1 "apdbkeylo_el1" 3 0 2 2 2;
+    APDBKEYHI_EL1 "apdbkeyhi_el1" 3 0 2 2 3;
+    APGAKEYLO_EL1 "apgakeylo_el1" 3 0 2 3 0;
+    APGAKEYHI_EL1 "apgakeyhi_el1" 3 0 2 3 1;
     // Exceptions
     SPSR_EL1 "spsr_el1" 3 0 4 0 0;
     ELR_EL1 "elr_el1" 3 0 4 0 1;
@@ -142,6 +159,7 @@ registers! {
     RVBAR_EL1 "rvbar_el1" 3 0 12 0 1;
     ISR_EL1 "isr_el1" 3 0 12 1 0;
     VBAR_EL2 "vbar_el2" 3 4 12 0 0;
+    DISR_EL1 "disr_el1" 3 0 12 1 1;
     // Threads
     TPIDR_EL1 "tpidr_el1" 3 0 13 0 4;
     TPIDR_EL0 "tpidr_el0" 3 3 13 0 2;

@@ -40,7 +40,7 @@ pub enum Class {
     /// The word may run from a slot.
     Step {
         /// It may take a synchronous exception there (a load, a store, cache maintenance by address, a checked
-        /// pointer): the fault handler meets a PC inside the slot.
+        /// pointer, a trapped use of a vector register): the fault handler meets a PC inside the slot.
         may_fault: bool,
     },
     /// The word is carried out on the saved registers. Hints that may be taken as no operation are
@@ -151,7 +151,9 @@ pub fn classify(insn: Insn) -> Class {
             Some(sim) => Class::Simulate(sim),
             None => Class::STEP,
         },
-        Group::Register | Group::Vector => Class::STEP,
+        Group::Register => Class::STEP,
+        // The system may trap its first use of these registers.
+        Group::Vector => Class::STEP_FAULT,
         Group::LoadStore => memory::classify(insn),
         Group::BranchSystem if insn.matches(0xff00_0000, 0xd500_0000) => system::classify(insn),
         Group::BranchSystem => flow::classify(insn),

@@ -102,8 +102,6 @@ fn stepped() {
         0x9100_0400, // add x0, x0, #1
         0xaa1e_03e9, // mov x9, x30
         0x9ac1_0800, // udiv x0, x0, x1
-        0x1e62_2820, // fadd d0, d1, d2
-        0x4ea2_8420, // add v0.4s, v1.4s, v2.4s
         0xf980_0020, // prfm pldl1keep, [x1]
         0xf8a1_6800, // prfm pldl1keep, [x0, x1]
         0xd503_203f, // yield
@@ -129,6 +127,8 @@ fn stepped() {
         0xc8a0_7c41, // cas x0, x1, [x2]
         0xf820_0041, // ldadd x0, x1, [x2]
         0x3dc0_0020, // ldr q0, [x1]
+        0x1e62_2820, // fadd d0, d1, d2
+        0x4ea2_8420, // add v0.4s, v1.4s, v2.4s
         0x4c40_7020, // ld1 {v0.16b}, [x1]
         0xd50b_7b20, // dc cvau, x0
         0xd508_871f, // tlbi vmalle1

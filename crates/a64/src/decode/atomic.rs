@@ -3,12 +3,12 @@
 //! The mnemonics of these are built from parts that the word has fields for: `ldadd` + `al` (acquire, release)
 //! + `b` (byte). The operand that gives the suffix comes first in a row.
 
-use super::operand::FpSize::{D as Double, H as Half, S as Single};
-use super::operand::Op::{
+use super::op::Op::{
     Base, BasePairStep, BaseStep, CasOrder, CasPairOrder, CasUserOrder, CopyOptions, F, MovedBase, MovedX,
     NextR30, NextX, Order, R30, SetOptions, SizeSuffix, SizedOrder, W, X,
 };
-use super::operand::field::{A, D, M, N};
+use super::op::field::{A, D, M, N};
+use super::operand::FpSize::{D as Double, H as Half, S as Single};
 use super::rules::{eight_registers, even_pairs};
 use super::{Section, row, section};
 

@@ -1,9 +1,9 @@
 //! Branches and exception generation (C4.1.93), and `udf` (C4.1.1).
 
-use super::operand::Op::{
+use super::op::Op::{
     CondSuffix, Hex, Imm, Label9, Label14, Label19, Label26, LabelBack16, R, TestBit, TestReg, W, X, Xsp,
 };
-use super::operand::field::{D, M, N};
+use super::op::field::{D, M, N};
 use super::{Section, row, section};
 
 pub(super) const RESERVED: &[Section] = &[section(

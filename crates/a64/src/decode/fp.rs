@@ -1,8 +1,8 @@
 //! Scalar floating point (C4.1.96). `tt` is ftype: single, double, –, half.
 
+use super::op::Op::{Cond, F, FcvtTo, FixedBits, Float8, FloatZero, Ftype, Imm, R, UpperD, W, X};
+use super::op::field::{A, D, M, N};
 use super::operand::FpSize::{D as Double, H as Half, S as Single};
-use super::operand::Op::{Cond, F, FcvtTo, FixedBits, Float8, FloatZero, Ftype, Imm, R, UpperD, W, X};
-use super::operand::field::{A, D, M, N};
 use super::rules::{converts, fixed_point};
 use super::{Row, Section, row, section};
 

@@ -1,10 +1,10 @@
 //! Data processing with an immediate (C4.1.92).
 
-use super::operand::Op::{
+use super::op::Op::{
     AddImm, BitMask, BitMaskMov, ExtractWidth, Imm, InsertLsb, InsertWidth, LabelAdr, LabelAdrp, LabelBack16,
     LslAmount, R, Rsp, SImm, Scaled, W, Wide, WideMov, WideMovNot, X, Xsp,
 };
-use super::operand::field::{D, M, N};
+use super::op::field::{D, M, N};
 use super::rules::{
     bitfield, extract, inserts, logical_immediate, mov_bit_mask, mov_wide, mov_wide_not, moves_sp, rn_is_rm,
     shifts_left, to_last_bit, wide_move,

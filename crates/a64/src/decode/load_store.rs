@@ -2,13 +2,13 @@
 //!
 //! The addressing forms repeat one list of sizes and registers; `integer!` and `vector!` write the list once.
 
-use super::operand::FpSize::{B as Byte, D as Double, H as Half, Q as Quad, S as Single};
-use super::operand::Op::{
+use super::op::Op::{
     Authenticated, Base, F, Indexed, Label19, Pair, Post, Pre, Prefetch, RangePrefetch, Tag, Unscaled,
     Unsigned, W, X, Xsp,
 };
-use super::operand::field::{A, D, M};
-use super::{Row, Section, row, section};
+use super::op::field::{A, D, M};
+use super::operand::FpSize::{B as Byte, D as Double, H as Half, Q as Quad, S as Single};
+use super::{Section, row, section};
 
 /// The rows of one addressing form of general registers. The picture is `size 111 0`, `top` (bits 25..24),
 /// opc, `bottom` (bits 21..0); the operands by size.
@@ -57,7 +57,7 @@ macro_rules! vector {
 
 /// The rows of one form of pairs; `mode` is bits 24..23.
 macro_rules! pairs {
-    ($mode:literal, $store:literal, $load:literal, $tstore:literal, $tload:literal $(, $more:expr)*) => {
+    ($mode:literal, $store:literal, $load:literal, $tstore:literal, $tload:literal $(, $stgp:literal, $ldpsw:literal)?) => {
         &[
             row(concat!("00 101 0 0 ", $mode, " 0 iiiiiii uuuuu nnnnn ttttt"), $store, &[W(D), W(A), Pair(2)]),
             row(concat!("00 101 0 0 ", $mode, " 1 iiiiiii uuuuu nnnnn ttttt"), $load, &[W(D), W(A), Pair(2)]),
@@ -74,20 +74,12 @@ macro_rules! pairs {
             row(concat!("11 101 0 0 ", $mode, " 1 iiiiiii uuuuu nnnnn ttttt"), $tload, &[X(D), X(A), Pair(3)]),
             row(concat!("11 101 1 0 ", $mode, " 0 iiiiiii uuuuu nnnnn ttttt"), $tstore, &[F(Quad, D), F(Quad, A), Pair(4)]),
             row(concat!("11 101 1 0 ", $mode, " 1 iiiiiii uuuuu nnnnn ttttt"), $tload, &[F(Quad, D), F(Quad, A), Pair(4)]),
-            $($more,)*
+            $(
+                row(concat!("01 101 0 0 ", $mode, " 0 iiiiiii uuuuu nnnnn ttttt"), $stgp, &[X(D), X(A), Pair(4)]),
+                row(concat!("01 101 0 0 ", $mode, " 1 iiiiiii uuuuu nnnnn ttttt"), $ldpsw, &[X(D), X(A), Pair(2)]),
+            )?
         ]
     };
-}
-
-const STGP: &str = "01 101 0 0 xx 0 iiiiiii uuuuu nnnnn ttttt";
-const LDPSW: &str = "01 101 0 0 xx 1 iiiiiii uuuuu nnnnn ttttt";
-
-const fn stgp() -> Row {
-    row(STGP, "stgp", &[X(D), X(A), Pair(4)])
-}
-
-const fn ldpsw() -> Row {
-    row(LDPSW, "ldpsw", &[X(D), X(A), Pair(2)])
 }
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -164,17 +156,17 @@ pub(super) const SECTIONS: &[Section] = &[
     section(
         "Load/store register pair (post-indexed)",
         "xx 101 x 0 01 x xxxxxxx xxxxx xxxxx xxxxx",
-        pairs!("01", "stp", "ldp", "sttp", "ldtp", stgp(), ldpsw()),
+        pairs!("01", "stp", "ldp", "sttp", "ldtp", "stgp", "ldpsw"),
     ),
     section(
         "Load/store register pair (offset)",
         "xx 101 x 0 10 x xxxxxxx xxxxx xxxxx xxxxx",
-        pairs!("10", "stp", "ldp", "sttp", "ldtp", stgp(), ldpsw()),
+        pairs!("10", "stp", "ldp", "sttp", "ldtp", "stgp", "ldpsw"),
     ),
     section(
         "Load/store register pair (pre-indexed)",
         "xx 101 x 0 11 x xxxxxxx xxxxx xxxxx xxxxx",
-        pairs!("11", "stp", "ldp", "sttp", "ldtp", stgp(), ldpsw()),
+        pairs!("11", "stp", "ldp", "sttp", "ldtp", "stgp", "ldpsw"),
     ),
     section(
         "Load/store register (unscaled immediate)",

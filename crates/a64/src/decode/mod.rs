@@ -23,6 +23,7 @@ mod branch;
 mod fp;
 mod immediate;
 mod load_store;
+mod op;
 mod operand;
 mod register;
 mod resolve;
@@ -37,7 +38,7 @@ use vector::{crypto, different, immediate as immediate_vector, misc, permute, sa
 pub use operand::{Arrangement, Element, Extend, FpSize, Index, Offset, Operand, Shift};
 
 use crate::insn::Insn;
-use operand::Op;
+use op::Op;
 
 /// The top-level group of a word (C4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -248,3 +249,6 @@ impl Decoded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,7 @@
 //! Data processing with registers (C4.1.95).
 
-use super::operand::Op::{
-    Cond, CondNot, ExtendAmount, ExtendedReg, Imm, Lsl3, R, Rsp, ShiftAmount, W, X, Xsp,
-};
-use super::operand::field::{A, D, M, N};
+use super::op::Op::{Cond, CondNot, ExtendAmount, ExtendedReg, Imm, Lsl3, R, Rsp, ShiftAmount, W, X, Xsp};
+use super::op::field::{A, D, M, N};
 use super::rules::{
     conditional_negate, conditional_of_one, extend_fits, has_opposite, shift_fits, shift_of_addition,
 };

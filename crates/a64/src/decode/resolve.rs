@@ -2,7 +2,8 @@
 //!
 //! `None` is an operand without a text: a shift by nothing, a default that is not printed.
 
-use super::operand::{Extend, Index, Offset, Op, Operand, Shift};
+use super::op::Op;
+use super::operand::{Extend, Index, Offset, Operand, Shift};
 use super::{resolve_vector, rules, sysop};
 use crate::cond::Cond;
 use crate::insn::Insn;

@@ -1,6 +1,7 @@
 //! The operands of floating point and vector instructions.
 
-use super::operand::{Arrangement, Element, FpSize, Offset, Op, Operand, Shift};
+use super::op::Op;
+use super::operand::{Arrangement, Element, FpSize, Offset, Operand, Shift};
 use crate::insn::Insn;
 
 /// Bytes of an element, as a power of two.

@@ -1,10 +1,10 @@
 //! Hints, barriers, PSTATE, system instructions and registers (C4.1.93).
 
-use super::operand::Op::{
+use super::op::Op::{
     BarrierName, BarrierNxs, BtiTarget, C, CrmOption, Hex, Imm, Name, NextX, PState, SysArgument, SysName,
     SysRt, System, X,
 };
-use super::operand::field::D;
+use super::op::field::D;
 use super::{Section, row, section, sysop};
 
 pub(super) const SECTIONS: &[Section] = &[

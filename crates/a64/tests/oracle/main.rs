@@ -210,3 +210,27 @@ fn every_system_instruction() {
 fn random_words() {
     compare(words::random(2_000_000));
 }
+
+#[test]
+fn system_registers_have_their_names() {
+    let mut oracle = Oracle::new();
+    let mut named = 0;
+    for field in 0..1u32 << 15 {
+        let insn = Insn(0xd530_0000 | field << 5);
+        let reg = decode(insn).unwrap().operands().find_map(|operand| match operand {
+            Operand::System(reg) => Some(reg),
+            _ => None,
+        });
+        let Some(name) = reg.unwrap().name() else { continue };
+        let text = oracle.ask(insn).unwrap().text();
+        // Registers that can only be written have no name in a read there.
+        if !text.contains("s2_") && !text.contains("s3_") {
+            assert!(
+                text.ends_with(&format!(" {name}")) || text.ends_with(&format!("\t{name}")),
+                "{insn:?} {name}: {text}"
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 150, "{named} names compared");
+}

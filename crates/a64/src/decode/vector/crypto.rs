@@ -1,8 +1,8 @@
 //! Cryptographic instructions.
 
+use super::super::op::Op::{F, Imm, LaneMsm3, Vec};
+use super::super::op::field::{A, D, M, N};
 use super::super::operand::FpSize::{Q as Quad, S as Single};
-use super::super::operand::Op::{F, Imm, LaneMsm3, Vec};
-use super::super::operand::field::{A, D, M, N};
 use super::super::operand::{Arrangement, FpSize};
 use super::super::{Row, Section, row, section};
 

@@ -1,10 +1,10 @@
 //! Vectors of different shapes: widening and narrowing, and operations with one element.
 
-use super::super::operand::FpSize::{B as Byte, H as Half, S as Single};
-use super::super::operand::Op::{
+use super::super::op::Op::{
     HalfOfHalves, LaneM, LaneMcomplex, LaneMgroup, LaneMhalf, Rotate90, UpperHalf, V, Vec, Vq, Vsz, Vwide,
 };
-use super::super::operand::field::{D, M, N};
+use super::super::op::field::{D, M, N};
+use super::super::operand::FpSize::{B as Byte, H as Half, S as Single};
 use super::super::operand::{Arrangement, Element, FpSize};
 use super::super::rules::{lane_complex, lane_double};
 use super::super::{Row, Section, row, section};

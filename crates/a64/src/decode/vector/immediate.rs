@@ -1,10 +1,10 @@
 //! Vectors and numbers in the word: modified immediates and shifts.
 
-use super::super::operand::FpSize::{B as Byte, D as Double, H as Half, S as Single};
-use super::super::operand::Op::{
+use super::super::op::Op::{
     F, FloatAbc, ModBytes, ModImm, ShiftLeft, ShiftRight, UpperHalf, Vec, Vq, Vshift, VshiftWide,
 };
-use super::super::operand::field::{D, N};
+use super::super::op::field::{D, N};
+use super::super::operand::FpSize::{B as Byte, D as Double, H as Half, S as Single};
 use super::super::operand::{Arrangement, FpSize};
 use super::super::rules::{extends, shift_elements, shift_floats, shift_narrow};
 use super::super::{Row, Section, row, section};

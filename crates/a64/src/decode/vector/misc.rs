@@ -1,11 +1,11 @@
 //! Operations on one vector, and across its elements.
 
-use super::super::operand::FpSize::{B as Byte, H as Half, S as Single};
-use super::super::operand::Op::{
+use super::super::op::Op::{
     F, FloatZero, Fsize, FsizeWide, ShiftWhole, UpperHalf, V, Vec, VpairWide, Vq, Vsz, VszHalf, VszWide,
     Vwide, Zero,
 };
-use super::super::operand::field::{D, N};
+use super::super::op::field::{D, N};
+use super::super::operand::FpSize::{B as Byte, H as Half, S as Single};
 use super::super::operand::{Arrangement, FpSize};
 use super::super::rules::doubles_full;
 use super::super::{Row, Section, row, section};

@@ -1,8 +1,8 @@
 //! Elements moved: copies, tables, permutations, extraction.
 
+use super::super::op::Op::{Fimm5, Imm, LaneImm4, LaneImm5, R30, Table, V, Vimm5, Vq, W, X};
+use super::super::op::field::{D, M, N};
 use super::super::operand::FpSize::B as Byte;
-use super::super::operand::Op::{Fimm5, Imm, LaneImm4, LaneImm5, R30, Table, V, Vimm5, Vq, W, X};
-use super::super::operand::field::{D, M, N};
 use super::super::rules::{copy_any, copy_element, copy_signed, copy_unsigned, copy_whole, ext_index};
 use super::super::{Row, Section, row, section};
 use super::ANY;

@@ -1,8 +1,8 @@
 //! Three vectors of the same shape.
 
+use super::super::op::Op::{HalfOfHalves, Rotate90, RotateAdd, V, Vec, Vq, Vsz};
+use super::super::op::field::{D, M, N};
 use super::super::operand::FpSize::{B as Byte, H as Half, S as Single};
-use super::super::operand::Op::{HalfOfHalves, Rotate90, RotateAdd, V, Vec, Vq, Vsz};
-use super::super::operand::field::{D, M, N};
 use super::super::operand::{Arrangement, FpSize};
 use super::super::rules::{doubles_full, rn_is_rm};
 use super::super::{Row, Section, row, section};

@@ -1,11 +1,11 @@
 //! Vector operations on one element: a scalar of the vector file.
 
-use super::super::operand::FpSize::{D as Double, H as Half, S as Single};
-use super::super::operand::Op::{
+use super::super::op::Op::{
     F, FloatZero, Fshift, FshiftWide, Fsize, FsizeWide, Fsz, LaneM, LaneMhalf, ShiftLeft, ShiftRight, Vec,
     VpairSz, Zero,
 };
-use super::super::operand::field::{D, M, N};
+use super::super::op::field::{D, M, N};
+use super::super::operand::FpSize::{D as Double, H as Half, S as Single};
 use super::super::operand::{Arrangement, FpSize};
 use super::super::rules::{lane_double_scalar, shift_narrow, shift_scalar, shift_scalar_floats};
 use super::super::{Row, Section, row, section};

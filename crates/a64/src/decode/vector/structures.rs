@@ -2,7 +2,7 @@
 //!
 //! Bit 23 set moves the base on, by Rm or by what was accessed; without it Rm must be 0.
 
-use super::super::operand::Op::{Base, LaneBase, LaneList, LaneListD, List, ListBase, ReplicateBase};
+use super::super::op::Op::{Base, LaneBase, LaneList, LaneListD, List, ListBase, ReplicateBase};
 use super::super::rules::{lane_of_half, lane_of_word, structure_shape};
 use super::super::{Section, row, section};
 
