@@ -1,9 +1,10 @@
 //! The words after `work NAME`, read.
 
+use super::jobs::Fault;
 use core::ffi::CStr;
 use core::fmt;
 
-/// Why a workload does not run as asked for.
+/// Why a workload gives no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal<'a> {
     /// Not as many words as it takes; what it takes.
@@ -16,6 +17,8 @@ pub(crate) enum Refusal<'a> {
     TooLong,
     /// This CPU lacks the instructions.
     NotOnThisCpu,
+    /// Nothing is wrong with the words: the work itself failed.
+    Failed(Fault),
 }
 
 impl fmt::Display for Refusal<'_> {
@@ -27,6 +30,7 @@ impl fmt::Display for Refusal<'_> {
             Self::TooLarge(most) => write!(f, "at most {most}"),
             Self::TooLong => write!(f, "a text of at most {TEXT_BYTES_MAX} bytes, without NUL"),
             Self::NotOnThisCpu => f.write_str("this CPU lacks the instructions"),
+            Self::Failed(fault) => fault.fmt(f),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! do to such small functions (evaluate them at the call, turn their recursion into loops) is held off by
 //! [`opaque`], which costs no instruction.
 
+use crate::fs::wait::sleep_until;
+use crate::time::now_ns;
 use core::arch::asm;
 use core::ffi::{CStr, c_char};
 use core::hint::black_box;
@@ -186,6 +188,19 @@ pub(crate) extern "C" fn work_spin(n: u64) -> u64 {
     }
     rounds
 }
+
+/// Sleeps `ms` milliseconds. Returns 0, or how many are left if it was interrupted.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn work_sleep(ms: u64) -> u64 {
+    let end_ns = now_ns().saturating_add(ms.saturating_mul(NS_PER_MS));
+    match sleep_until(end_ns) {
+        Ok(()) => 0,
+        Err(_) => end_ns.saturating_sub(now_ns()).div_ceil(NS_PER_MS),
+    }
+}
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// [`work_sum`] of a slice.
 pub(crate) fn sum(numbers: &[u64]) -> u64 {

@@ -4,25 +4,32 @@
 //! function for each instruction class that a probe could break. `work NAME [ARGS]` calls any of them and prints the
 //! result alone on a line, in decimal: a probe that changes a result is seen at once.
 //!
+//! The jobs ([`jobs`]) keep the rest of the kernel busy, and check what comes of it.
+//!
 //! ```text
 //! # work fib 10
 //! 55
-//! # work work_sum 1 2 0x10 -n 1000
+//! # work work_sum 1 2 0x10 -n 1000 -c 2
 //! 19
+//! # work pingpong
+//! 2000
 //! ```
 
 mod args;
 mod functions;
 mod insn;
+mod jobs;
 mod table;
 mod tests;
 
 pub(crate) use insn::{INSN, InsnWorkload};
 pub(crate) use tests::TESTS;
 
+use crate::task;
 use args::{Refusal, number};
 use core::fmt::{self, Write};
-use table::{Found, INSN_TAKES, WORK, call_insn, find};
+use jobs::JOBS;
+use table::{Found, INSN_TAKES, JOB_TAKES, WORK, call_insn, do_job, find};
 
 /// The arguments that every `insn_*` function is checked with: zero and not, both halves, signs, carries, equal and
 /// unequal, so that each conditional goes both ways.
@@ -48,6 +55,7 @@ struct Command<'a> {
     words: [&'a str; WORDS_MAX],
     len: usize,
     count: u64,
+    cpu: Option<u64>,
 }
 
 /// Most arguments that a workload can be given.
@@ -57,22 +65,20 @@ const WORDS_MAX: usize = args::LIST_MAX;
 enum BadLine<'a> {
     Usage,
     TooMany,
-    Count(Refusal<'a>),
+    Option(&'static str, Refusal<'a>),
 }
 
 impl<'a> Command<'a> {
     /// Splits the options off, wherever they stand; `--` ends them.
     fn parse(args: &[&'a str]) -> Result<Self, BadLine<'a>> {
-        let mut command = Self { name: "", words: [""; WORDS_MAX], len: 0, count: 1 };
+        let mut command = Self { name: "", words: [""; WORDS_MAX], len: 0, count: 1, cpu: None };
         let mut options = true;
         let mut args = args.iter().copied();
         while let Some(arg) = args.next() {
             match arg {
                 "--" if options => options = false,
-                "-n" if options => {
-                    let count = args.next().ok_or(BadLine::Usage)?;
-                    command.count = number(count).map_err(BadLine::Count)?;
-                }
+                "-n" if options => command.count = Self::option("-n", args.next())?,
+                "-c" if options => command.cpu = Some(Self::option("-c", args.next())?),
                 name if command.name.is_empty() => command.name = name,
                 word => {
                     *command.words.get_mut(command.len).ok_or(BadLine::TooMany)? = word;
@@ -81,6 +87,10 @@ impl<'a> Command<'a> {
             }
         }
         if command.name.is_empty() || command.count == 0 { Err(BadLine::Usage) } else { Ok(command) }
+    }
+
+    fn option(name: &'static str, value: Option<&'a str>) -> Result<u64, BadLine<'a>> {
+        number(value.ok_or(BadLine::Usage)?).map_err(|refusal| BadLine::Option(name, refusal))
     }
 
     fn words(&self) -> &[&'a str] {
@@ -92,6 +102,7 @@ impl<'a> Command<'a> {
         let once = || match found {
             Found::Work(work) => (work.call)(self.words()),
             Found::Insn(insn) => call_insn(insn, self.words()),
+            Found::Job(job) => do_job(job, self.words()),
         };
         let first = once()?;
         for _ in 1..self.count {
@@ -104,7 +115,7 @@ impl<'a> Command<'a> {
     }
 }
 
-/// The program `work NAME [ARGS] [-n COUNT]`. Status 0: the result was printed; 1: a result was wrong, or differed
+/// The program `work NAME [ARGS] [-n COUNT] [-c CPU]`. Status 0: the result was printed; 1: a result was wrong, or differed
 /// from the one before; 2: it could not be run as asked for.
 pub(crate) fn run(args: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> i32 {
     // What cannot be written is lost with its reader; the status still tells.
@@ -118,7 +129,7 @@ fn report(args: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> Result<i32
             match bad {
                 BadLine::Usage => usage(err)?,
                 BadLine::TooMany => writeln!(err, "work: more than {WORDS_MAX} arguments")?,
-                BadLine::Count(refusal) => writeln!(err, "work: -n {refusal}")?,
+                BadLine::Option(name, refusal) => writeln!(err, "work: {name}: {refusal}")?,
             }
             return Ok(STATUS_USAGE);
         }
@@ -126,6 +137,10 @@ fn report(args: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> Result<i32
     let Some(found) = find(command.name) else {
         writeln!(err, "work: {}: no such workload", command.name)?;
         usage(err)?;
+        return Ok(STATUS_USAGE);
+    };
+    let Some(_pinned) = Pinned::to(command.cpu) else {
+        writeln!(err, "work: -c: no such CPU")?;
         return Ok(STATUS_USAGE);
     };
     match command.call(&found) {
@@ -139,16 +154,45 @@ fn report(args: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> Result<i32
         }
         Err(refusal) => {
             writeln!(err, "work: {}: {refusal}", command.name)?;
-            Ok(STATUS_USAGE)
+            Ok(if matches!(refusal, Refusal::Failed(_)) { STATUS_WRONG } else { STATUS_USAGE })
+        }
+    }
+}
+
+/// Keeps the running task on one CPU until it is dropped.
+struct Pinned {
+    /// The CPUs it may run on otherwise.
+    before: Option<u32>,
+}
+
+impl Pinned {
+    /// On `cpu`, or wherever it may be; `None` when there is no such CPU.
+    fn to(cpu: Option<u64>) -> Option<Self> {
+        let Some(cpu) = cpu else { return Some(Self { before: None }) };
+        let before = task::current().affinity();
+        let mask = 1u32.checked_shl(u32::try_from(cpu).ok()?)?;
+        task::current().set_affinity(mask).ok()?;
+        Some(Self { before: Some(before) })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            // It was allowed before, and no CPU goes away.
+            let _ = task::current().set_affinity(before);
         }
     }
 }
 
 /// Says what there is.
 fn usage(err: &mut dyn Write) -> fmt::Result {
-    writeln!(err, "usage: work NAME [ARGS] [-n COUNT]")?;
+    writeln!(err, "usage: work NAME [ARGS] [-n COUNT] [-c CPU]")?;
     for work in WORK {
         writeln!(err, "  {} {}", work.name, work.takes)?;
+    }
+    for job in JOBS {
+        writeln!(err, "  {} {JOB_TAKES}, {} if not given", job.name, job.rounds)?;
     }
     write!(err, "  insn_* {INSN_TAKES}, where insn_* is one of")?;
     // Names only in lines that fit a terminal.

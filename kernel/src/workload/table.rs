@@ -3,6 +3,7 @@
 use super::args::{List, Refusal, Text, at_most, number, numbers};
 use super::functions as f;
 use super::insn::{INSN, InsnWorkload};
+use super::jobs::{Fault, JOBS, Job, ROUNDS_MAX};
 use core::hint::black_box;
 
 /// A workload that takes words and gives a number.
@@ -21,6 +22,10 @@ pub(super) struct Workload {
 const FIB_MAX: u64 = 40;
 /// Largest argument of `work_fact` and `work_chain`: so many frames fit into a kernel stack many times.
 const DEPTH_MAX: u64 = 128;
+/// Largest argument of `work_spin`, which nothing interrupts: some seconds.
+const SPIN_MAX: u64 = 10_000_000_000;
+/// Largest argument of `work_sleep`: a day.
+const SLEEP_MAX_MS: u64 = 86_400_000;
 
 const ONE: &str = "N";
 const TWO: &str = "A B";
@@ -55,6 +60,7 @@ pub(super) const WORK: &[Workload] = &[
     Workload { name: "work_leaf", takes: "", call: leaf, sample: (&[], f::LEAF) },
     Workload { name: "work_chain", takes: ONE, call: chain, sample: (&["19"], 2 * 36 + 6) },
     Workload { name: "work_tail", takes: ONE, call: tail, sample: (&["40"], 42) },
+    Workload { name: "work_sleep", takes: ONE, call: sleep, sample: (&["1"], 0) },
     Workload { name: "work_spin", takes: ONE, call: spin, sample: (&["1000"], 1000) },
 ];
 
@@ -109,8 +115,11 @@ fn tail<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
 }
 
 fn spin<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
-    let [n] = numbers(words, ONE)?;
-    Ok(black_box(f::work_spin as One)(n))
+    Ok(black_box(f::work_spin as One)(at_most(words, ONE, SPIN_MAX)?))
+}
+
+fn sleep<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
+    Ok(black_box(f::work_sleep as One)(at_most(words, ONE, SLEEP_MAX_MS)?))
 }
 
 /// What an `insn_*` function takes, for the user: an argument that is not given is 0.
@@ -126,17 +135,32 @@ pub(super) fn call_insn<'a>(insn: &InsnWorkload, words: &[&'a str]) -> Result<u6
     insn.call(a, b).ok_or(Refusal::NotOnThisCpu)
 }
 
+/// What a job takes, for the user.
+pub(super) const JOB_TAKES: &str = "[ROUNDS]";
+
+/// Does a job and checks what comes of it.
+pub(super) fn do_job<'a>(job: &Job, words: &[&'a str]) -> Result<u64, Refusal<'a>> {
+    let rounds = if words.is_empty() { job.rounds } else { at_most(words, JOB_TAKES, ROUNDS_MAX)? };
+    let got = (job.run)(rounds).map_err(Refusal::Failed)?;
+    let want = (job.expect)(rounds);
+    if got == want { Ok(got) } else { Err(Refusal::Failed(Fault::Wrong { what: "result", got, want })) }
+}
+
 /// What the name means.
 pub(super) enum Found {
     /// A `work_*` function.
     Work(&'static Workload),
     /// An `insn_*` function.
     Insn(&'static InsnWorkload),
+    /// A job.
+    Job(&'static Job),
 }
 
-/// Finds a workload by its symbol, or by what follows `work_` in it.
+/// Finds a job by its name, or a function by its symbol or by what follows `work_` in it.
 pub(super) fn find(name: &str) -> Option<Found> {
     let is_named = |w: &&Workload| w.name == name || w.name.strip_prefix("work_") == Some(name);
     let work = || WORK.iter().find(is_named).map(Found::Work);
-    work().or_else(|| INSN.iter().find(|i| i.name == name).map(Found::Insn))
+    let insn = || INSN.iter().find(|i| i.name == name).map(Found::Insn);
+    let job = || JOBS.iter().find(|j| j.name == name).map(Found::Job);
+    work().or_else(insn).or_else(job)
 }

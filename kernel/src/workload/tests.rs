@@ -2,8 +2,15 @@
 
 use super::args::{List, Refusal, Text, number};
 use super::functions::{CHAIN_LINKS, work_tail, work_tail_end};
+use super::jobs::JOBS;
 use super::{INSN, SAMPLES, WORK, run};
 use crate::selftest::{Page, Test, TestCtx, TestResult, check, check_eq, diag};
+use crate::task::{self, Prio};
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The tests of this room.
 pub(crate) const TESTS: &[Test] = &[
@@ -11,6 +18,8 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "instructions", run: instructions },
     Test { name: "instruction_sizes", run: instruction_sizes },
     Test { name: "tail_call", run: tail_call },
+    Test { name: "jobs", run: jobs },
+    Test { name: "everything_on_every_cpu", run: everything },
     Test { name: "numbers", run: numbers },
     Test { name: "limits", run: limits },
     Test { name: "command", run: command },
@@ -23,7 +32,7 @@ fn functions(t: &mut TestCtx<'_>) -> TestResult {
     }
     let chain = super::find("chain").map(|found| match found {
         super::Found::Work(work) => (work.call)(&["8"]),
-        super::Found::Insn(_) => Err(Refusal::TooLong),
+        _ => Err(Refusal::TooLong),
     });
     check_eq!(t, chain, Some(Ok(CHAIN_LINKS * (CHAIN_LINKS + 1) / 2)));
     Ok(())
@@ -94,6 +103,41 @@ fn text_word(addr: usize) -> u32 {
     unsafe { core::ptr::with_exposed_provenance::<u32>(addr).read_volatile() }
 }
 
+/// Each job with few rounds, none at all, and in several tasks at the same time.
+fn jobs(t: &mut TestCtx<'_>) -> TestResult {
+    for job in JOBS.iter().filter(|job| job.name != "all") {
+        for rounds in [0, 1, 7] {
+            check_eq!(t, (job.run)(rounds), Ok((job.expect)(rounds)), "{} {}", job.name, rounds);
+        }
+        check!(t, (job.expect)(7) != (job.expect)(6), "{}: the rounds do not show", job.name);
+        let wrong = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..3)
+            .filter_map(|_| {
+                let wrong = wrong.clone();
+                let body = move || {
+                    if (job.run)(3) != Ok((job.expect)(3)) {
+                        wrong.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                task::spawn("work-test", Prio::NORMAL, Box::new(body)).ok()
+            })
+            .collect();
+        check_eq!(t, tasks.len(), 3);
+        for task in tasks {
+            check_eq!(t, task.join(), Ok(0));
+        }
+        check_eq!(t, wrong.load(Ordering::Relaxed), 0, "{}", job.name);
+    }
+    Ok(())
+}
+
+fn everything(t: &mut TestCtx<'_>) -> TestResult {
+    let all = JOBS.iter().find(|job| job.name == "all");
+    check_eq!(t, all.map(|job| (job.run)(1)), all.map(|job| Ok((job.expect)(1))));
+    check!(t, all.is_some());
+    Ok(())
+}
+
 fn numbers(t: &mut TestCtx<'_>) -> TestResult {
     for (word, value) in [
         ("0", 0),
@@ -136,6 +180,16 @@ fn command(t: &mut TestCtx<'_>) -> TestResult {
         (&["strlen", "--", "-n"], 0, "2\n", ""),
         (&["insn_ret", "40", "2"], 0, "42\n", ""),
         (&["insn_ret"], 0, "0\n", ""),
+        (&["add", "2", "40", "-c", "0"], 0, "42\n", ""),
+        (&["add", "2", "40", "-c", "31"], 2, "", "work: -c: no such CPU\n"),
+        (&["add", "2", "40", "-c", "32"], 2, "", "work: -c: no such CPU\n"),
+        (&["add", "2", "40", "-c", "x"], 2, "", "work: -c: x: not a number"),
+        (&["add", "2", "40", "-c"], 2, "", "usage: work"),
+        (&["pingpong", "10"], 0, "20\n", ""),
+        (&["timers", "1", "-n", "2"], 0, "16\n", ""),
+        (&["pingpong", "1", "2"], 2, "", "work: pingpong: takes [ROUNDS]\n"),
+        (&["pingpong", "10000001"], 2, "", "work: pingpong: at most 10000000\n"),
+        (&["sleep", "1"], 0, "0\n", ""),
         (&["add", "2"], 2, "", "work: add: takes A B\n"),
         (&["add", "2", "x"], 2, "", "work: add: x: not a number"),
         (&["leaf", "1"], 2, "", "work: leaf: takes no arguments\n"),
@@ -143,6 +197,7 @@ fn command(t: &mut TestCtx<'_>) -> TestResult {
         (&["nothing"], 2, "", "work: nothing: no such workload\n"),
         (&["add", "1", "2", "-n"], 2, "", "usage: work"),
         (&["add", "1", "2", "-n", "0"], 2, "", "usage: work"),
+        (&["add", "1", "2", "-n", "x"], 2, "", "work: -n: x: not a number"),
         (&[], 2, "", "usage: work"),
     ] {
         let (mut out, mut err) = (Page::new(), Page::new());
