@@ -230,6 +230,15 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Lets go of what was given away, so that a long file takes no more memory than a piece of it.
+    fn forget(&mut self) {
+        let given = self.text.floor_char_boundary(self.used);
+        self.text.drain(..given);
+        self.used -= given;
+    }
+}
+
 impl OpenText {
     fn is_stream(&self) -> bool {
         matches!(self.text.source, Source::Stream(_))
@@ -257,6 +266,7 @@ impl File for OpenText {
             if there >= buf.len() || (stream && there > 0) {
                 break;
             }
+            reading.forget();
             let Reading { pieces: Some(more), text, .. } = &mut *reading else { break };
             match more(text) {
                 Ok(true) => {}
