@@ -3,9 +3,10 @@
 //! | file | a line |
 //! |---|---|
 //! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED]`: address, kind, place, what keeps it from firing |
+//! | `enabled` | `1`, or `0` while armed probes are taken out of the text; it can be written |
 //! | `blacklist` | `0xffff…-0xffff…⇥name`: a function in which probes are refused |
 
-use super::textfs::{Pieces, Text};
+use super::textfs::{Pieces, Text, value};
 use super::tracefs::debugfs;
 use crate::text::ranges::Region;
 use crate::{kprobes, ksyms};
@@ -17,7 +18,18 @@ use tracecore::errno::Errno;
 pub(super) fn add() {
     let dir = debugfs().dir("kprobes", 0o755);
     dir.file("list", Text::shown(0o400, |out| list(out).map_err(|_| Errno::ENOMEM)));
+    let enabled = Text::shown(0o600, |out| {
+        writeln!(out, "{}", u8::from(kprobes::enabled())).map_err(|_| Errno::ENOMEM)
+    });
+    dir.file("enabled", enabled.write(|data| switch(data).map(|()| data.len())));
     dir.file("blacklist", Text::new(0o400).seq(|_| Ok(blacklist())));
+}
+
+fn switch(data: &[u8]) -> Result<(), Errno> {
+    kprobes::set_enabled(value::onoff(data)?).map_err(|refusal| {
+        log::warn!("kprobes: {refusal}");
+        refusal.errno()
+    })
 }
 
 fn list(out: &mut dyn Write) -> fmt::Result {

@@ -46,7 +46,7 @@ mod point;
 mod table;
 
 pub(crate) use place::{Refusal, check};
-pub(crate) use point::{Flow, Handler, Kprobe, Listed, arm_all, disarm_all, list};
+pub(crate) use point::{Flow, Handler, Kprobe, Listed, arm_all, disarm_all, enabled, list, set_enabled};
 
 use tracecore::errno::Errno;
 

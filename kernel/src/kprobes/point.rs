@@ -153,6 +153,37 @@ impl Point {
 /// Held while probes are registered, armed, disarmed, removed or listed; never by a hit.
 static LOCK: PreemptLock<()> = PreemptLock::new(());
 
+/// While it is off no word of text is a probe's, however many are armed. Changed under the lock.
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+/// Are armed probes in the text?
+pub(crate) fn enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
+/// Takes all armed probes out of the text, or puts them back, by one change. They stay armed meanwhile, and what is
+/// armed or disarmed meanwhile counts from when they are back.
+pub(crate) fn set_enabled(on: bool) -> Result<(), Refusal> {
+    let lock = LOCK.lock();
+    if enabled() == on {
+        return Ok(());
+    }
+    let mut patches = Vec::new();
+    let mut room = Ok(());
+    table::for_each(&lock, |point| {
+        if room.is_ok() && point.armed.load(Ordering::Relaxed) != 0 {
+            room = patches.try_reserve(1);
+            if room.is_ok() {
+                patches.push(point.patch(on));
+            }
+        }
+    });
+    room.map_err(|_| Refusal::NoMemory)?;
+    text::commit(&mut patches).map_err(Refusal::Text)?;
+    ENABLED.store(on, Ordering::Relaxed);
+    Ok(())
+}
+
 /// A registration: a handler on an address. Dropping it disarms it, waits until no CPU can be in it, and frees it.
 pub(crate) struct Kprobe {
     point: Arc<Point>,
@@ -314,7 +345,7 @@ fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> 
     let mut patches = Vec::new();
     patches.try_reserve_exact(probes.len()).map_err(|_| Refusal::NoMemory)?;
     for probe in probes.iter().filter(|probe| changes(probe)) {
-        if probe.count(arm) {
+        if probe.count(arm) && enabled() {
             patches.push(probe.point.patch(arm));
         }
     }
@@ -356,6 +387,9 @@ pub(super) fn original(addr: usize) -> Option<Insn> {
 /// For `text`: whose word is it?
 pub(super) fn owner(addr: usize) -> Option<OwnedWord> {
     let lock = LOCK.lock();
+    if !enabled() {
+        return None;
+    }
     let point = table::find(&lock, addr as u64)?;
     let entry = point.entries(&lock).iter().find(|entry| entry.armed.load(Ordering::Relaxed))?;
     Some(OwnedWord { original: point.original, owner: format!("kprobe {}", entry.handler.name()) })

@@ -3,7 +3,7 @@
 //! | file | made from |
 //! |---|---|
 //! | `cmdline version uptime mounts cpuinfo meminfo stat interrupts kallsyms` | `system.rs` |
-//! | `<pid>/{status,stat,comm,cmdline}`, `self` | `pid.rs` |
+//! | `<pid>/{status,stat,comm,cmdline,stack}`, `self` | `pid.rs` |
 //! | others | the rooms that know, through [`root`] |
 //!
 //! The formats are Linux's (`proc(5)`): a line that a program may look for has its name, its unit and its

@@ -3,10 +3,12 @@
 //! All tasks are kernel threads so far, so the columns about memory and signals hold what Linux shows for one.
 
 use super::system::TICK_NS;
+use crate::arch::cpu;
 use crate::fs::textfs::dir::{Link, More, Refusals};
 use crate::fs::textfs::{Dir, Text};
 use crate::fs::vfs::{DirEntry, Kind, Node, Stat};
 use crate::task::{self, State, TaskRef};
+use crate::{ksyms, unwind};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -54,6 +56,8 @@ fn directory(task: TaskRef) -> Arc<dyn Node> {
         let task = task.clone();
         dir.file(name, Text::shown(0o444, move |out| show(&task, out).map_err(|_| Errno::ENOMEM)));
     }
+    let traced = task.clone();
+    dir.file("stack", Text::shown(0o400, move |out| stack(&traced, out).map_err(|_| Errno::ENOMEM)));
     let shown = task.clone();
     let comm = Text::shown(0o644, move |out| writeln!(out, "{}", shown.name()).map_err(|_| Errno::ENOMEM));
     // A task may rename itself alone.
@@ -68,6 +72,31 @@ fn directory(task: TaskRef) -> Arc<dyn Node> {
         }),
     );
     dir
+}
+
+/// Where the task is, innermost first: `[<0>] function+offset/size`. Of a task that runs on another CPU nothing is
+/// known, so nothing is said; of one that starts to run meanwhile a part may be wrong, and the walk notices what
+/// cannot be true.
+fn stack(task: &task::Task, out: &mut dyn Write) -> fmt::Result {
+    let mut result = Ok(());
+    let mut frame = |pc: u64, lookup: u64| {
+        result = match ksyms::by_addr(lookup as usize) {
+            Some(symbol) => {
+                writeln!(out, "[<0>] {}+{:#x}/{:#x}", symbol.name, pc - symbol.start, symbol.size)
+            }
+            None => writeln!(out, "[<0>] {pc:#x}"),
+        };
+        result.is_ok()
+    };
+    if task.pid() == task::current().pid() {
+        unwind::walk(cpu::frame_pointer(), false, |at| frame(at.pc, at.lookup_pc()));
+    } else if task.state() != State::Running {
+        let context = task.saved_context();
+        if frame(context.pc, context.pc) {
+            unwind::walk(context.fp, false, |at| frame(at.pc, at.lookup_pc()));
+        }
+    }
+    result
 }
 
 /// The columns of `stat` about scheduling: priority, nice level, real-time priority, policy.
