@@ -32,6 +32,13 @@ fn cpus() -> impl Iterator<Item = usize> {
     (0..arch::MAX_CPUS).filter(|cpu| online_cpus() & 1 << cpu != 0)
 }
 
+/// A part of `total` for each CPU: every interrupt between CPUs waits for the host to run the other one, so the more
+/// CPUs, the fewer rounds.
+fn share(total: u32) -> u32 {
+    let n = cpus().count() as u32;
+    (total / (n * n)).max(5)
+}
+
 /// A task on each CPU that runs `f(cpu)`.
 fn task_on_each_cpu(
     f: impl Fn(usize) + Send + Sync + 'static,
@@ -133,11 +140,11 @@ fn on_cpu_runs_there(t: &mut TestCtx<'_>) -> TestResult {
 
 /// Every CPU calls every CPU at once.
 fn calls_cross(t: &mut TestCtx<'_>) -> TestResult {
-    const TIMES: u32 = 200;
+    let times = share(800);
     let calls = Arc::new(AtomicU32::new(0));
     let shared = calls.clone();
     let tasks = task_on_each_cpu(move |_| {
-        for _ in 0..TIMES {
+        for _ in 0..times {
             on_each_cpu(&|| {
                 shared.fetch_add(1, Ordering::Relaxed);
             });
@@ -146,12 +153,11 @@ fn calls_cross(t: &mut TestCtx<'_>) -> TestResult {
     check!(t, tasks.is_ok());
     join_all(tasks.unwrap_or_default());
     let n = cpus().count() as u32;
-    check_eq!(t, calls.load(Ordering::Relaxed), TIMES * n * n);
+    check_eq!(t, calls.load(Ordering::Relaxed), times * n * n);
     Ok(())
 }
 
 fn stop_machine_stops_all(t: &mut TestCtx<'_>) -> TestResult {
-    const TIMES: u32 = 50;
     if cpus().count() < 2 {
         skip!("one CPU");
     }
@@ -168,7 +174,7 @@ fn stop_machine_stops_all(t: &mut TestCtx<'_>) -> TestResult {
     let snapshot =
         || -> [u64; arch::MAX_CPUS] { core::array::from_fn(|cpu| counts[cpu].load(Ordering::Relaxed)) };
     let mut moved = 0;
-    for _ in 0..TIMES {
+    for _ in 0..share(400) {
         moved += stop_machine(|| {
             let before = snapshot();
             for _ in 0..200 {
@@ -184,12 +190,12 @@ fn stop_machine_stops_all(t: &mut TestCtx<'_>) -> TestResult {
 }
 
 fn stop_machine_callers_queue_up(t: &mut TestCtx<'_>) -> TestResult {
-    const TIMES: u64 = 50;
+    let times = share(320);
     let inside = Arc::new(AtomicU32::new(0));
     let (total, twice) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU32::new(0)));
     let (count, collisions) = (total.clone(), twice.clone());
     let tasks = task_on_each_cpu(move |_| {
-        for _ in 0..TIMES {
+        for _ in 0..times {
             stop_machine(|| {
                 collisions.fetch_add(inside.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
                 // Not atomic on purpose: only exclusion makes the sum right.
@@ -202,7 +208,7 @@ fn stop_machine_callers_queue_up(t: &mut TestCtx<'_>) -> TestResult {
     check!(t, tasks.is_ok());
     join_all(tasks.unwrap_or_default());
     check_eq!(t, twice.load(Ordering::Relaxed), 0);
-    check_eq!(t, total.load(Ordering::Relaxed), TIMES * cpus().count() as u64);
+    check_eq!(t, total.load(Ordering::Relaxed), u64::from(times) * cpus().count() as u64);
     Ok(())
 }
 
@@ -270,7 +276,6 @@ impl Drop for Canary {
 }
 
 fn published_under_readers(t: &mut TestCtx<'_>) -> TestResult {
-    const TIMES: u32 = 300;
     ALIVE.store(0, Ordering::Relaxed);
     let place = Arc::new(Published::empty());
     let (stop, dead) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
@@ -287,7 +292,7 @@ fn published_under_readers(t: &mut TestCtx<'_>) -> TestResult {
         }
     });
     check!(t, readers.is_ok());
-    for i in 0..TIMES {
+    for i in 0..share(3200) {
         if i % 3 == 0 {
             drop(place.replace(Some(Canary::new())));
         } else {
