@@ -15,16 +15,18 @@
 //! it is also told there that Ctrl-C was pressed or that a signal came.
 
 use alloc::{
+    boxed::Box,
     format,
     string::{String, ToString},
     sync::Arc,
     vec::Vec,
 };
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use tracecore::errno::Errno;
 
-use crate::limits::{MAX_HELD_BYTES, MAX_SUBSHELLS, OUT_BUFFER};
+use crate::limits::{MAX_HELD_BYTES, MAX_SUBSHELLS, MAX_TASKS, OUT_BUFFER};
 use crate::programs::Programs;
 use crate::sys::{Io, OpenFlags, Sys, Task};
 
@@ -66,6 +68,17 @@ pub struct Ctx {
     /// Tasks and shells inside one another, against [`crate::limits`].
     pub(crate) subshells: usize,
     pub(crate) shells: usize,
+    /// The tasks that are running, against [`MAX_TASKS`]: counted for a whole family of shells.
+    tasks: Arc<AtomicUsize>,
+}
+
+/// One of the tasks that are counted, for as long as this is kept.
+pub(crate) struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Ctx {
@@ -92,6 +105,7 @@ impl Ctx {
             since,
             subshells: 0,
             shells: 0,
+            tasks: Arc::default(),
         }
     }
 
@@ -111,16 +125,38 @@ impl Ctx {
             since: self.since,
             subshells: self.subshells,
             shells: self.shells,
+            tasks: self.tasks.clone(),
         }
     }
 
-    /// A context for a task that is started from here; `None` when too many are inside one another.
-    pub(crate) fn for_task(&self) -> Option<Self> {
+    /// A context for a task that is to be started from here; the error says what there is too much of.
+    pub(crate) fn for_task(&self) -> Result<Self, &'static str> {
         let mut ctx = self.fork();
         ctx.subshells += 1;
         // It has a stack of its own.
         ctx.shells = 0;
-        (ctx.subshells <= MAX_SUBSHELLS).then_some(ctx)
+        if ctx.subshells > MAX_SUBSHELLS { Err("subshells nested too deeply") } else { Ok(ctx) }
+    }
+
+    /// Starts a task and counts it.
+    ///
+    /// # Errors
+    /// A message.
+    pub(crate) fn spawn(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> i32 + Send + 'static,
+    ) -> Result<Box<dyn Task>, &'static str> {
+        let counted = Counted(self.tasks.clone());
+        if self.tasks.fetch_add(1, Ordering::Relaxed) >= MAX_TASKS {
+            return Err("too many tasks");
+        }
+        let body = move || {
+            let status = body();
+            drop(counted);
+            status
+        };
+        self.sys.spawn(name, Box::new(body)).map_err(Errno::strerror)
     }
 
     // --- names -------------------------------------------------------------------------------------

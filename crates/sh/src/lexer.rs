@@ -16,7 +16,6 @@
 //! [`MAX_WORD_NESTING`].
 //!
 //! Text that ends too early is [`ParseError::Incomplete`]: an interactive shell then asks for a line more.
-//! (A `case` within `$(…)` needs both brackets around its patterns, `(a)`, so that they can be counted.)
 
 use alloc::{
     borrow::ToOwned,
@@ -25,8 +24,9 @@ use alloc::{
     vec::Vec,
 };
 
+use crate::brackets::{arith_closing, closing};
 use crate::code::{ParamOp, Part, RedirectKind, Word, is_name};
-use crate::limits::{MAX_NESTING, MAX_WORD_BYTES, MAX_WORD_NESTING};
+use crate::limits::{MAX_WORD_BYTES, MAX_WORD_NESTING};
 
 /// Why a text is no command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -393,7 +393,7 @@ impl<'a> Lexer<'a> {
         self.pos += 1;
         let quoted = parts.quoted;
         if self.rest().starts_with("((")
-            && let Some(len) = arith_len(self.rest().get(2..).unwrap_or_default())?
+            && let Some(len) = arith_closing(self.rest().get(2..).unwrap_or_default())?
         {
             let inner = self.rest().get(2..2 + len).unwrap_or_default();
             self.pos += 2 + len + 2;
@@ -525,71 +525,4 @@ impl Parts {
     fn push_char(&mut self, quoted: bool, c: char) {
         self.push(quoted, c.encode_utf8(&mut [0; 4]));
     }
-}
-
-/// The length of the text before the `))` that closes an arithmetic expansion; `None` if the brackets
-/// turn out to be those of a subshell in a command substitution.
-fn arith_len(text: &str) -> Result<Option<usize>, ParseError> {
-    let mut depth = 0usize;
-    for (at, b) in text.bytes().enumerate() {
-        match b {
-            b'(' => depth += 1,
-            b')' if depth > 0 => depth -= 1,
-            b')' => return Ok((text.as_bytes().get(at + 1) == Some(&b')')).then_some(at)),
-            _ => {}
-        }
-    }
-    Err(ParseError::Incomplete("missing '))'"))
-}
-
-/// The length of the text before the `)` that closes a command substitution: brackets are counted, and
-/// those in quotes and comments are not. `None` if it does not close.
-fn closing(text: &str) -> Result<Option<usize>, ParseError> {
-    let bytes = text.as_bytes();
-    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
-    // What must close next: `)`, `}` or `"`.
-    let mut open: Vec<u8> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let inside = open.last().copied().unwrap_or(b')');
-        let mut opened = None;
-        match (byte(at), inside) {
-            (b'\\', _) => at += 1,
-            (b, _) if b == inside => {
-                if open.pop().is_none() {
-                    return Ok(Some(at));
-                }
-            }
-            (b'$', _) if byte(at + 1) == b'(' => {
-                at += 1;
-                opened = Some(b')');
-            }
-            (b'$', _) if byte(at + 1) == b'{' => {
-                at += 1;
-                opened = Some(b'}');
-            }
-            (b'\'', b')' | b'}') => {
-                let Some(len) = text.get(at + 1..).and_then(|rest| rest.find('\'')) else { return Ok(None) };
-                at += len + 1;
-            }
-            (b'"', b')' | b'}') => opened = Some(b'"'),
-            (b'(', b')') => opened = Some(b')'),
-            (b'#', b')')
-                if at == 0 || matches!(byte(at - 1), b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(') =>
-            {
-                // The end of a comment is left in place: it also ends the line.
-                let Some(len) = text.get(at..).and_then(|rest| rest.find('\n')) else { return Ok(None) };
-                at += len - 1;
-            }
-            _ => {}
-        }
-        if let Some(close) = opened {
-            if open.len() >= MAX_NESTING {
-                return Err(ParseError::Syntax("substitutions nested too deeply".to_owned()));
-            }
-            open.push(close);
-        }
-        at += 1;
-    }
-    Ok(None)
 }

@@ -36,6 +36,7 @@ extern crate alloc;
 extern crate std;
 
 mod arith;
+mod brackets;
 mod builtins;
 mod code;
 pub mod ctx;

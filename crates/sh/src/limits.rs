@@ -27,6 +27,8 @@ pub const MAX_GLOB_STEPS: usize = 256 << 10;
 pub const MAX_FRAMES: usize = 256;
 /// Tasks (subshells, substitutions, pipelines) that were started from inside one another.
 pub const MAX_SUBSHELLS: usize = 16;
+/// Tasks that one shell and all that it started have running at the same time.
+pub const MAX_TASKS: usize = 256;
 /// Shells that programs run on their own stack ([`crate::Shell::nested`]); `sh FILE` is a task instead.
 pub const MAX_SHELLS: usize = 1;
 /// Background jobs that were not waited for.

@@ -116,6 +116,8 @@ pub struct Shell {
     pub(crate) pid: u32,
     pub(crate) options: Options,
     exited: Option<i32>,
+    /// The last complete command was no command, or was given up.
+    given_up: bool,
     last_failure: i32,
     /// Lines that do not make a complete command yet.
     pending: String,
@@ -145,6 +147,7 @@ impl Shell {
             pid,
             options: Options::default(),
             exited: None,
+            given_up: false,
             last_failure: 0,
             pending: String::new(),
         }
@@ -205,11 +208,14 @@ impl Shell {
         self.pending.clear();
     }
 
-    /// Runs a whole text, command by command, as if its lines had been fed; gives the exit status.
+    /// Runs a whole text, command by command, as if its lines had been fed, but only up to the first command
+    /// that is none or has to be given up (`sh FILE`); gives the exit status.
     pub fn run_text(&mut self, text: &str) -> i32 {
         for line in text.split_inclusive('\n') {
-            if let Fed::Exited(status) = self.feed(line) {
-                return status;
+            match self.feed(line) {
+                Fed::Exited(status) => return status,
+                Fed::Ran(status) if self.given_up => return status,
+                Fed::Ran(_) | Fed::More => {}
             }
         }
         match self.feed_end() {
@@ -222,9 +228,11 @@ impl Shell {
         if self.interactive {
             self.ctx.since = Some(self.ctx.sys.interrupts());
         }
+        self.given_up = false;
         match parsed {
             Ok(script) => self.run_script(script),
             Err(error) => {
+                self.given_up = true;
                 let message = error.message();
                 self.complain(format_args!("{message}"));
                 self.status = 2;
@@ -250,7 +258,10 @@ impl Shell {
                 Halt::Exit(_) => true,
                 Halt::Signal(SIGINT) => !self.interactive,
                 Halt::Signal(_) => true,
-                Halt::Abandon(_) => false,
+                Halt::Abandon(_) => {
+                    self.given_up = true;
+                    false
+                }
             };
             if ends {
                 self.exited = Some(self.status);
@@ -338,8 +349,9 @@ impl Shell {
     /// A copy for another task.
     #[inline(never)]
     pub(crate) fn fork(&mut self) -> Result<Box<Self>, Halt> {
-        let Some(ctx) = self.ctx.for_task() else {
-            return Err(self.abandon(format_args!("cannot fork: subshells nested too deeply")));
+        let ctx = match self.ctx.for_task() {
+            Ok(ctx) => ctx,
+            Err(message) => return Err(self.abandon(format_args!("cannot fork: {message}"))),
         };
         Ok(Box::new(Self {
             ctx,
@@ -355,6 +367,7 @@ impl Shell {
             pid: self.pid,
             options: self.options,
             exited: None,
+            given_up: false,
             last_failure: 0,
             pending: String::new(),
         }))
@@ -396,9 +409,9 @@ impl Shell {
             };
             child.ctx.finish(status)
         };
-        match self.ctx.sys.spawn(&name, Box::new(body)) {
+        match self.ctx.spawn(&name, body) {
             Ok(task) => Ok(task),
-            Err(e) => Err(self.abandon(format_args!("cannot fork: {}", e.strerror()))),
+            Err(message) => Err(self.abandon(format_args!("cannot fork: {message}"))),
         }
     }
 

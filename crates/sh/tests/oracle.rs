@@ -17,7 +17,7 @@ fn host(script: &str, name: &str) -> (String, i32) {
     let dir: PathBuf = std::env::temp_dir().join(format!("sh-oracle-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory to work in");
     let output = Command::new(HOST_SHELL)
-        .args(["-c", script])
+        .args(["-c", script, "sh"])
         .current_dir(&dir)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
@@ -55,6 +55,118 @@ fn compare(name: &str, corpus: &str) {
 #[test]
 fn language() {
     compare("language", include_str!("corpus/language.txt"));
+}
+
+/// Writes scripts at random that end by themselves: every loop is over a list.
+struct Writer(u64);
+
+impl Writer {
+    fn random(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % below
+    }
+
+    fn pick(&mut self, from: &[&str]) -> String {
+        from[self.random(from.len())].to_owned()
+    }
+
+    fn word(&mut self, depth: usize) -> String {
+        match self.random(if depth == 0 { 8 } else { 14 }) {
+            0..=2 => {
+                self.pick(&["a", "b", "c1", "-n", "foo.bar", "1", "22", "*", "?", "x=y", "{", "in", "#"])
+            }
+            3 => self.pick(&["$x", "$y", "$1", "$#", "$?", "${z}", "$@", "$*", "${#x}", "$0$1"]),
+            4 => self.pick(&["\"$x\"", "\"$@\"", "\"$*\"", "'$x'", "\"\"", "\\*", "\"a  $y\"", "''$z"]),
+            5 => self.pick(&["$((x+1))", "$((2*3-y))", "\"$((z=z+1))\"", "$((1<2?3:4))", "$((!x||y&&1))"]),
+            6 => self.pick(&["${x:-d}", "${u-u v}", "${y:+p}", "${x#?}", "${y%b*}", "${x##*a}", "${u:=set}"]),
+            7 => {
+                let quoted = self.pick(&["'a b'", "\"c d\"", "e\\ f"]);
+                quoted + &self.pick(&["", "g", "$x"])
+            }
+            8 => format!("$( {})", self.list(depth - 1)),
+            9 => format!("\"$( {})\"", self.command(depth - 1)),
+            10 => format!("${{u:-{}}}", self.word(depth - 1)),
+            11 => format!("\"${{x:+{}}}\"", self.pick(&["p", "$y", "q r"])),
+            12 => format!("{}{}", self.pick(&["p", "$x", "'q'"]), self.word(depth - 1)),
+            _ => format!("`{}`", self.pick(&["echo back", "echo $x", "printf 'a\\nb'"])),
+        }
+    }
+
+    fn words(&mut self, depth: usize) -> String {
+        let count = 1 + self.random(3);
+        (0..count).map(|_| self.word(depth)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn command(&mut self, depth: usize) -> String {
+        let simple = 10;
+        let d = depth.saturating_sub(1);
+        match self.random(if depth == 0 { simple } else { 22 }) {
+            0..=3 => format!("printf '[%s]' {}", self.words(depth)),
+            4 => format!("echo . {}", self.words(depth)),
+            5 => format!("{}={}", self.pick(&["x", "y", "z"]), self.word(depth)),
+            6 => self.pick(&["true", "false", "x=1", "y='a b'", "z=", "unset u x"]),
+            7 => format!(
+                "[ {} = {} ]",
+                self.pick(&["\"$x\"", "a", "\"$y\""]),
+                self.pick(&["a", "\"$z\"", "1"])
+            ),
+            8 => format!("set -- {}", self.words(depth)),
+            9 => self.pick(&[
+                "f a",
+                "f \"$x\" b",
+                "(exit 3)",
+                "cat f1 2>/dev/null",
+                "echo w > f1",
+                "echo v >> f1",
+            ]),
+            10 => format!("if {}; then {}; fi", self.list(d), self.list(d)),
+            11 => format!("if {}; then {}; else {}; fi", self.list(d), self.list(d), self.list(d)),
+            12 => format!("for i in {}; do {}; echo $i; done", self.words(d), self.list(d)),
+            13 => format!(
+                "for i in 1 2 3; do {} && {}; done",
+                self.command(d),
+                self.pick(&["break", "continue", "true"])
+            ),
+            14 => format!(
+                "case {} in {}) {};; *) {};; esac",
+                self.word(d),
+                self.pick(&["a*", "'*'", "1|22", "?", "$x"]),
+                self.list(d),
+                self.list(d)
+            ),
+            15 => format!("( {} )", self.list(d)),
+            16 => format!("{{ {}; }}", self.list(d)),
+            17 => format!("{} | cat", self.command(d)),
+            18 => format!("echo p q | {{ read r s; {}; echo \"$r-$s\"; }}", self.command(d)),
+            19 => format!("{{ {}; }} > g{depth}; cat g{depth}", self.list(d)),
+            20 => format!("! {{ {}; }}", self.list(d)),
+            _ => format!("f() {{ {}; return $#; }}", self.list(0)),
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> String {
+        let mut text = self.command(depth);
+        for _ in 0..self.random(3) {
+            text += &self.pick(&["; ", " && ", " || ", "\n"]);
+            text += &self.command(depth);
+        }
+        text
+    }
+}
+
+/// A number from the environment.
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Scripts that nobody wrote. `SH_ORACLE_SEED` and `SH_ORACLE_SCRIPTS` choose which ones, and how many.
+#[test]
+fn random_scripts() {
+    let mut writer = Writer(from_environment("SH_ORACLE_SEED", 41));
+    let scripts: Vec<String> = (0..from_environment("SH_ORACLE_SCRIPTS", 400))
+        .map(|_| format!("x=1; y=ab; f() {{ echo f; }}; {}; echo \"<$x$y$?>\"", writer.list(3)))
+        .collect();
+    compare("random", &scripts.join("\n---\n"));
 }
 
 #[test]

@@ -5,7 +5,6 @@
 
 use alloc::{
     borrow::ToOwned,
-    boxed::Box,
     format,
     string::{String, ToString},
     vec,
@@ -100,9 +99,12 @@ pub(crate) fn run_script(ctx: &mut Ctx, file: &str, params: &[&str]) -> i32 {
 /// Runs a text in a fresh shell: a task of its own, and so with a stack of its own.
 fn run_text(ctx: &mut Ctx, text: &str, arg0: &str, params: &[&str]) -> i32 {
     ctx.flush();
-    let Some(inner) = ctx.for_task() else {
-        ctx.complain(format_args!("{arg0}: shells nested too deeply"));
-        return CANNOT_RUN;
+    let inner = match ctx.for_task() {
+        Ok(inner) => inner,
+        Err(message) => {
+            ctx.complain(format_args!("{arg0}: cannot fork: {message}"));
+            return CANNOT_RUN;
+        }
     };
     let text = text.to_owned();
     let (name, params): (String, Vec<String>) =
@@ -114,11 +116,13 @@ fn run_text(ctx: &mut Ctx, text: &str, arg0: &str, params: &[&str]) -> i32 {
         let status = shell.run_text(&text);
         shell.ctx.finish(status)
     };
-    let ended = ctx.sys.spawn("sh", Box::new(body)).and_then(|task| ctx.wait(&*task));
-    ended.unwrap_or_else(|e| {
-        ctx.fail("cannot fork", e);
-        CANNOT_RUN
-    })
+    match ctx.spawn("sh", body) {
+        Ok(task) => ctx.wait(&*task).unwrap_or(CANNOT_RUN),
+        Err(message) => {
+            ctx.complain(format_args!("{arg0}: cannot fork: {message}"));
+            CANNOT_RUN
+        }
+    }
 }
 
 fn env(ctx: &mut Ctx, _args: &[&str]) -> i32 {

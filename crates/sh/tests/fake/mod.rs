@@ -49,6 +49,8 @@ pub struct Fake {
     /// Tasks that may be started before `spawn` fails.
     pub spawns_left: AtomicUsize,
     pub powered: Mutex<Option<Power>>,
+    /// Questions about Ctrl-C and signals that are answered with no.
+    steps_left: AtomicU64,
 }
 
 std::thread_local! {
@@ -76,6 +78,7 @@ impl Fake {
             start: Instant::now(),
             spawns_left: AtomicUsize::new(usize::MAX),
             powered: Mutex::default(),
+            steps_left: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -101,6 +104,21 @@ impl Fake {
     /// Ctrl-C.
     pub fn interrupt(&self) {
         self.interrupts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Bounds what can be done from now on: when the steps are used up, Ctrl-C is pressed and every task gets a
+    /// signal.
+    pub fn allow_steps(&self, steps: u64) {
+        self.steps_left.store(steps, Ordering::SeqCst);
+    }
+
+    /// Counts a step; true when there are none left.
+    fn step(&self) -> bool {
+        let left = self.steps_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if left == Ok(1) {
+            self.interrupt();
+        }
+        left.is_err()
     }
 
     fn node(&self, path: &str) -> Result<Node, Errno> {
@@ -452,11 +470,12 @@ impl Sys for Fake {
     }
 
     fn interrupts(&self) -> u64 {
+        self.step();
         self.interrupts.load(Ordering::SeqCst)
     }
 
     fn pending_signal(&self) -> Option<u8> {
-        lock(&self.signals).contains(&PID.get()).then_some(15)
+        (self.step() || lock(&self.signals).contains(&PID.get())).then_some(15)
     }
 
     fn kill(&self, pid: u32, signal: u8) -> Result<(), Errno> {
