@@ -464,8 +464,16 @@ pub(crate) struct CpuStats {
 /// The counts of CPU `cpu`.
 pub(crate) fn cpu_stats(cpu: usize) -> CpuStats {
     let run_queue = on(cpu);
-    // SAFETY: an idle task is never freed.
-    let idle_ns = unsafe { run_queue.queue.lock().idle.as_ref() }.map_or(0, Task::ran_ns);
+    let idle_ns = {
+        let queue = run_queue.queue.lock();
+        // SAFETY: an idle task is never freed.
+        unsafe { queue.idle.as_ref() }.map_or(0, |idle| {
+            // Counted at its end; a CPU with nothing to do may not have switched for long.
+            let idles_now = core::ptr::eq(queue.running, idle);
+            let since = idle.since_ns.load(Ordering::Relaxed);
+            idle.ran_ns() + if idles_now { time::now_ns().saturating_sub(since) } else { 0 }
+        })
+    };
     CpuStats {
         load: run_queue.load.load(Ordering::Relaxed),
         switches: run_queue.switches.load(Ordering::Relaxed),
