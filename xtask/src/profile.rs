@@ -87,6 +87,16 @@ impl Kernel {
         Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
     }
 
+    /// The instruction as text, with the names of what it points to.
+    fn disassemble(&self, word: u32, pc: u64) -> String {
+        let name = |addr: u64, out: &mut dyn std::fmt::Write| match self.function(addr) {
+            Some(f) if f.start == addr => write!(out, " <{}>", f.name),
+            Some(f) => write!(out, " <{}+{:#x}>", f.name, addr - f.start),
+            None => Ok(()),
+        };
+        a64::disasm::at(a64::Insn(word), pc).with_symbols(&name).to_string()
+    }
+
     /// Where a window begins or ends.
     fn edges(&self) -> HashSet<u64> {
         let loops = self.functions.iter().filter(|f| f.name.contains(COUNT_LOOP));
@@ -300,8 +310,11 @@ fn list(text: &mut String, kernel: &Kernel, counts: &Counts, per_op: &dyn Fn(u64
             last = Some(function);
         }
         let offset = function.map_or(*pc, |f| pc - f.start);
-        let word = kernel.word(*pc).map_or_else(|| "(not in the image)".into(), |word| format!("{word:08x}"));
-        let _ = writeln!(text, "{:11.2}  +{offset:<#6x} {word}", per_op(*count));
+        let insn = match kernel.word(*pc) {
+            Some(word) => kernel.disassemble(word, *pc),
+            None => "(not in the image)".into(),
+        };
+        let _ = writeln!(text, "{:11.2}  +{offset:<#6x} {insn}", per_op(*count));
     }
 }
 
@@ -374,7 +387,7 @@ mod tests {
         let function = |start, end, name: &str| Function { start, end, name: name.into() };
         let kernel = Kernel {
             functions: vec![function(0x100, 0x110, "a"), function(0x110, 0x120, "b")],
-            text: vec![(0x100, vec![0x1f, 0x20, 0x03, 0xd5, 5, 0, 0, 0])],
+            text: vec![(0x100, vec![0x1f, 0x20, 0x03, 0xd5, 4, 0, 0, 0x14])],
         };
         let counts = Counts::from([(0x100, 10), (0x104, 20), (0x11c, 50), (0x500, 1)]);
         let text = report(&kernel, &counts, "a/b", &Row { ops: 10, insns_per_op: 7.0 }, true);
@@ -385,7 +398,10 @@ mod tests {
         );
         assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["5.0", "61.7", "0.00", "b"]);
         assert_eq!(lines[4].split_whitespace().collect::<Vec<_>>(), ["3.0", "37.0", "1.00", "a"]);
-        assert!(text.contains("a:\n       1.00  +0x0    d503201f\n       2.00  +0x4    00000005\n"));
+        assert!(
+            text.contains("a:\n       1.00  +0x0    nop\n       2.00  +0x4    b 0x114 <b+0x4>\n"),
+            "{text}"
+        );
         assert!(text.contains("(not in the image)"));
     }
 

@@ -52,7 +52,7 @@ pub(crate) fn shell_reached() {
     }
 }
 
-/// The program `bench [FILTER]`: rows whose name contains the filter. Status 0: all were measured or skipped; 2: bad
+/// The program `bench [FILTER]`: the row with this name, or else all whose names contain it. Status 0: all were measured or skipped; 2: bad
 /// usage, or nothing matches.
 pub(crate) fn run(args: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> i32 {
     let filter = match args {
@@ -77,7 +77,9 @@ pub(crate) fn run(args: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> i3
 /// Measures the rows and prints a line for each; how many there were.
 fn run_rows(filter: &str, out: &mut dyn Write) -> Result<usize, fmt::Error> {
     let mut rows = 0;
-    for bench in ROOMS.iter().copied().flatten().filter(|b| b.name.contains(filter)) {
+    let all = || ROOMS.iter().copied().flatten();
+    let exact = all().any(|b| b.name == filter);
+    for bench in all().filter(|b| if exact { b.name == filter } else { b.name.contains(filter) }) {
         rows += 1;
         print_row(out, bench.name, bencher::measure(bench))?;
     }
