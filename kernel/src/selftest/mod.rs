@@ -32,7 +32,7 @@
 //!
 //! A check that fails writes its diagnostic at once, before the result line, and returns an error: a test never
 //! panics by itself. A test that does panic, or hangs, leaves the plan incomplete, and the harness reports that as
-//! the failure of the run, with the last lines of the console.
+//! the failure of the run, with the last lines of the console; a test that runs for long is named there.
 
 mod ktap;
 mod page;
@@ -40,7 +40,9 @@ mod tests;
 
 pub(crate) use page::Page;
 
+use crate::time::{NS_PER_S, Timer, now_ns};
 use crate::{bench, fs, shell, workload};
+use alloc::sync::Arc;
 use core::fmt;
 
 /// One test of the kernel.
@@ -191,6 +193,18 @@ fn picked(filter: Option<&str>, group: &str, test: &str) -> bool {
     }
 }
 
+/// A test that takes longer is named in the kernel log, while it runs: a run that hangs then says where.
+const WATCH_NS: u64 = 10_000_000_000;
+
+/// Has the kernel log name a test that takes too long.
+fn watch(group: &'static str, test: &'static str) -> Arc<Timer> {
+    let watch = Timer::new(move || {
+        log::warn!("selftest: {group}/{test} has run for {} s", WATCH_NS / NS_PER_S);
+    });
+    watch.arm(now_ns() + WATCH_NS);
+    watch
+}
+
 /// Runs the picked tests of `groups` and writes the report. An error is that of the output, and ends the run.
 pub(crate) fn run_groups(
     groups: &[Group],
@@ -211,7 +225,9 @@ pub(crate) fn run_groups(
         ktap::open_group(out, group.name, planned)?;
         let mut counts = Counts::default();
         for test in group.tests.iter().filter(|t| picked(filter, group.name, t.name)) {
+            let watch = watch(group.name, test.name);
             let result = (test.run)(&mut TestCtx { out: ktap::Diagnostics::new(out) });
+            watch.cancel_sync();
             match result {
                 Ok(()) => counts.pass += 1,
                 Err(Stop::Failed) => counts.fail += 1,
