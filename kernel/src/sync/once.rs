@@ -7,6 +7,7 @@
 //! A lower room owns a `Once<fn()>` and a higher room fills it: that is how a floor calls upwards without naming
 //! who lives there.
 
+use super::PreemptGuard;
 use crate::arch;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -44,6 +45,7 @@ impl<T> Once<T> {
 
     /// Fills the cell; gives the value back when it is full already.
     pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let _pinned = PreemptGuard::new();
         if self.state.compare_exchange(EMPTY, BUSY, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return Err(value);
         }
@@ -53,8 +55,10 @@ impl<T> Once<T> {
         Ok(())
     }
 
-    /// The value; the first caller makes it, others wait for that.
+    /// The value; the first caller makes it, others wait for that. `make` does not sleep: preemption is held off, or a
+    /// more urgent task could wait here for one that it does not let run.
     pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        let _pinned = PreemptGuard::new();
         if self.state.compare_exchange(EMPTY, BUSY, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let value = make();
             // SAFETY: as in `set`.

@@ -183,6 +183,10 @@ pub(super) fn switch(preempted: bool) {
     queue.running = next;
     // SAFETY: queued tasks live.
     unsafe { (*next).since_ns.store(now, Ordering::Relaxed) };
+    if core::mem::take(&mut queue.slice_armed) {
+        // That was the end of prev's slice.
+        time::set_slice(None, &here);
+    }
     queue.arm_slice(now, &here);
     // Released by `arrive`, in the other task.
     core::mem::forget(queue);

@@ -1,5 +1,6 @@
 //! The scheduler: who runs, who waits, who moves, and who is gone.
 
+use super::run_queue::SLICE_NS;
 use super::work::{MAX_PENDING, WorkQueue};
 use super::{
     ANY_CPU, MAX_TASKS, Mutex, Prio, State, TaskRef, Wait, WaitQueue, count, cpu_stats, current, find, list,
@@ -106,11 +107,16 @@ fn urgent_first(t: &mut TestCtx<'_>) -> TestResult {
     Ok(())
 }
 
-/// Tasks that never give way, each waiting for all: only slices bring them to an end.
+/// Tasks that never give way, each waiting for all: only slices bring them to an end. And a slice is a slice: however
+/// slow the host, a task is not taken off for an equal before its time.
 fn slices_are_fair(t: &mut TestCtx<'_>) -> TestResult {
     const N: u32 = 4;
+    /// Times that somebody else may have taken the CPU meanwhile.
+    const OTHERS: u64 = 8;
     let started = Arc::new(AtomicU32::new(0));
     let cpu = cpus().last().unwrap_or(0);
+    let begin = now_ns();
+    let end = begin + 12 * SLICE_NS;
     let tasks: Result<Vec<_>, _> = (0..N)
         .map(|_| {
             let started = started.clone();
@@ -120,7 +126,7 @@ fn slices_are_fair(t: &mut TestCtx<'_>) -> TestResult {
                 1 << cpu,
                 Box::new(move || {
                     started.fetch_add(1, Ordering::Relaxed);
-                    while started.load(Ordering::Relaxed) < N {
+                    while started.load(Ordering::Relaxed) < N || now_ns() < end {
                         arch::cpu::relax();
                     }
                 }),
@@ -130,8 +136,11 @@ fn slices_are_fair(t: &mut TestCtx<'_>) -> TestResult {
     check!(t, tasks.is_ok());
     let tasks = tasks.unwrap_or_default();
     join_all(tasks.clone());
+    let elapsed = now_ns() - begin;
     check_eq!(t, started.load(Ordering::Relaxed), N);
-    check!(t, tasks.iter().map(|task| task.switches().1).sum::<u64>() > 0, "nobody was preempted");
+    let taken = tasks.iter().map(|task| task.switches().1).sum::<u64>();
+    check!(t, taken >= u64::from(N) - 1, "{taken} times preempted");
+    check!(t, taken <= elapsed / SLICE_NS + OTHERS, "{taken} times preempted in {elapsed} ns");
     Ok(())
 }
 

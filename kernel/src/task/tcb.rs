@@ -217,7 +217,7 @@ impl Task {
             involuntary: AtomicU64::new(0),
             ran_ns: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),
-            slice_left_ns: AtomicU64::new(0),
+            slice_left_ns: AtomicU64::new(run_queue::SLICE_NS),
             started_ns: crate::time::now_ns(),
             entry: SpinLock::new(plan.entry),
             exit_code: AtomicI32::new(0),
