@@ -86,6 +86,8 @@ enum Op {
     DiscardAround(usize),
     /// Reserves, writes that many, then commits.
     Around(usize),
+    /// Reserves, gives up one inside, then commits.
+    AroundDiscard,
     /// Consumes one event.
     Read,
     /// Consumes all.
@@ -192,13 +194,16 @@ impl Run {
         match op {
             Op::Write(n) => self.write(n),
             Op::Long => self.put(MAX_RECORD_BYTES / 8),
-            Op::Discard | Op::DiscardAround(_) | Op::Around(_) => {
+            Op::Discard | Op::DiscardAround(_) | Op::Around(_) | Op::AroundDiscard => {
                 let id = self.id();
                 let record = self.ring.reserve(16, now);
                 if let Op::DiscardAround(n) | Op::Around(n) = op {
                     self.write(n);
                 }
-                if let (Op::Around(_), Ok(record)) = (op, record) {
+                if op == Op::AroundDiscard {
+                    self.perform(Op::Discard);
+                }
+                if let (Op::Around(_) | Op::AroundDiscard, Ok(record)) = (op, record) {
                     self.finish(record, id);
                 }
             }
@@ -251,7 +256,9 @@ impl Run {
         assert!(ids.is_sorted_by(|a, b| a < b), "twice: {ids:?}");
         assert!(ids.iter().all(|id| committed.binary_search(id).is_ok()));
         assert!(self.lost.get() <= t.overrun);
-        let gives_up = |&(_, op): &(usize, Op)| matches!(op, Op::Discard | Op::DiscardAround(_) | Op::Reset);
+        let gives_up = |&(_, op): &(usize, Op)| {
+            matches!(op, Op::Discard | Op::DiscardAround(_) | Op::AroundDiscard | Op::Reset)
+        };
         if !plan.iter().any(gives_up) {
             assert_eq!(self.lost.get(), t.overrun, "lost and not told");
         }
@@ -300,7 +307,7 @@ fn once(pages: usize, mode: Mode, filling: usize, first: Op, then: Op) -> usize 
     (0..).take_while(|&i| run(pages, mode, filling, first, &[(i, then)])).count()
 }
 
-const WRITERS: [Op; 9] = [
+const WRITERS: [Op; 10] = [
     Op::Write(1),
     Op::Write(3),
     Op::Write(9),
@@ -310,6 +317,7 @@ const WRITERS: [Op; 9] = [
     Op::DiscardAround(2),
     Op::DiscardAround(5),
     Op::Around(7),
+    Op::AroundDiscard,
 ];
 const READERS: [Op; 4] = [Op::Read, Op::Drain, Op::Look, Op::Reset];
 const MODES: [Mode; 2] = [Mode::Overwrite, Mode::DiscardNewest];
@@ -365,7 +373,7 @@ fn four_levels_at_random_steps() {
         let pages = 2 + random(4);
         let (mode, filling, mut reads) = (MODES[random(2)], random(40), false);
         let mut pick = |random: &mut dyn FnMut(usize) -> usize| {
-            let op = if random(4) == 0 { READERS[random(4)] } else { WRITERS[random(9)] };
+            let op = if random(4) == 0 { READERS[random(4)] } else { WRITERS[random(10)] };
             let op = if reads && op.reads() { Op::Write(2) } else { op };
             reads |= op.reads();
             op
