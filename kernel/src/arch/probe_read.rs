@@ -105,6 +105,22 @@ pub(crate) fn read_str(addr: u64, to: &mut [u8]) -> Result<usize, Fault> {
     Ok(to.len())
 }
 
+/// The addresses of all loads that may fault.
+pub(crate) fn loads() -> impl Iterator<Item = usize> {
+    table().iter().map(|entry| Entry::target(&entry.load) as usize)
+}
+
+fn table() -> &'static [Entry] {
+    let (start, end) = (&raw const __ex_table_start, &raw const __ex_table_end);
+    // SAFETY: the linker script gathers entries between the two symbols, and nothing else.
+    unsafe { core::slice::from_raw_parts(start, (end.addr() - start.addr()) / size_of::<Entry>()) }
+}
+
+unsafe extern "C" {
+    static __ex_table_start: Entry;
+    static __ex_table_end: Entry;
+}
+
 /// Takes a fault slot. Once, at boot.
 pub(crate) fn init() -> Result<(), SlotTaken> {
     register_fault(fixup)
@@ -113,10 +129,6 @@ pub(crate) fn init() -> Result<(), SlotTaken> {
 noinstr! {
     /// The abort's hook: resumes behind a load that was declared.
     fn fixup(regs: &mut PtRegs, _esr: u64, _far: u64) -> Handled {
-        unsafe extern "C" {
-            static __ex_table_start: Entry;
-            static __ex_table_end: Entry;
-        }
         let end = &raw const __ex_table_end;
         let mut at = &raw const __ex_table_start;
         while at != end {

@@ -44,6 +44,7 @@ mod hit;
 mod place;
 mod point;
 mod table;
+pub(crate) mod tests;
 
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{Flow, Handler, Kprobe, Listed, arm_all, disarm_all, enabled, list, set_enabled};

@@ -69,6 +69,8 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "time", tests: crate::time::selftest::TESTS },
     Group { name: "task", tests: crate::task::selftest::TESTS },
     Group { name: "workload", tests: workload::TESTS },
+    Group { name: "text", tests: crate::text::tests::TESTS },
+    Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },
     Group { name: "shell", tests: shell::selftest::TESTS },

@@ -23,7 +23,8 @@
 mod owner;
 mod patch;
 pub(crate) mod ranges;
-mod slots;
+pub(crate) mod slots;
+pub(crate) mod tests;
 
 pub(crate) use owner::{OwnedWord, owner_of, register_owner};
 pub(crate) use patch::{Patch, PatchError, Transaction, commit, read_word};

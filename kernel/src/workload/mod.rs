@@ -22,7 +22,8 @@ mod jobs;
 mod table;
 mod tests;
 
-pub(crate) use insn::{INSN, InsnWorkload};
+pub(crate) use functions::{work_add, work_fib, work_leaf};
+pub(crate) use insn::INSN;
 pub(crate) use tests::TESTS;
 
 use crate::task;
