@@ -53,6 +53,8 @@ fn is_internal(raw: &str) -> bool {
 fn letter(file: &object::File<'_>, s: &object::Symbol<'_, '_>) -> Option<u8> {
     let section = file.section_by_index(s.section_index()?).ok()?;
     let letter = match section.kind() {
+        // Literals between functions, which nobody may take for code.
+        SectionKind::Text if s.kind() == SymbolKind::Data => b'R',
         SectionKind::Text => b'T',
         // Tables that the linker gathered there bring write rights with them, which the page tables drop.
         _ if section.name().is_ok_and(|name| name.starts_with(".rodata")) => b'R',

@@ -14,6 +14,9 @@ use crate::exception::{self, PtRegs};
 /// Interrupt numbers with room in the tables: 32 private, 224 shared.
 pub(crate) const MAX_IRQS: usize = 256;
 
+/// The first interrupt number that is not software-generated.
+const FIRST_PPI: u32 = 16;
+
 /// What one CPU can tell another. The number is the software-generated interrupt's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -137,13 +140,23 @@ fn handle(_: &mut PtRegs) {
             }
             line.handler.load(Ordering::Acquire)
         });
+        // A message is ended before it is handled: its handler may wait for another one (a stopped CPU sleeps until the
+        // next), which the controller holds back while this one is active. Interrupts stay masked.
+        let interrupt = if number < FIRST_PPI {
+            gic::end(interrupt);
+            None
+        } else {
+            Some(interrupt)
+        };
         if handler.is_null() {
             SPURIOUS.fetch_add(1, Ordering::Relaxed);
         } else {
             // SAFETY: `register` alone fills the slot, with a function of this type.
             unsafe { core::mem::transmute::<*mut (), fn(u32)>(handler)(number) };
         }
-        gic::end(interrupt);
+        if let Some(interrupt) = interrupt {
+            gic::end(interrupt);
+        }
     }
 }
 

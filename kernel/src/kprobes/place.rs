@@ -15,6 +15,8 @@ pub(crate) enum Refusal {
     Unaligned,
     /// Not code of the kernel.
     NotText,
+    /// Not in any function: a literal, or padding.
+    NoFunction,
     /// In a range in which nothing is probed.
     Range(&'static str),
     /// A word of a function's patchable entry that ftrace changes.
@@ -48,6 +50,7 @@ impl core::fmt::Display for Refusal {
         match self {
             Self::Unaligned => f.write_str("not the address of an instruction"),
             Self::NotText => f.write_str("not kernel code"),
+            Self::NoFunction => f.write_str("not inside a function"),
             Self::Range(why) => f.write_str(why),
             Self::FtraceSite => f.write_str("the word belongs to the function's patchable entry"),
             Self::Exclusive => {
@@ -83,6 +86,10 @@ pub(crate) fn check(addr: usize) -> Result<(Insn, Execution), Refusal> {
     if crate::ftrace::site_of(addr).is_some_and(|site| addr != site.function) {
         return Err(Refusal::FtraceSite);
     }
+    // Between functions lie literals and padding, which only look like code.
+    if !ksyms::by_addr(addr).is_some_and(|symbol| symbol.is_text()) {
+        return Err(Refusal::NoFunction);
+    }
     let insn = original(addr).ok_or(Refusal::NotText)?;
     match classify(insn) {
         Class::Reject(reason) => Err(Refusal::Insn(reason)),
@@ -98,10 +105,8 @@ fn original(addr: usize) -> Option<Insn> {
 }
 
 fn in_exclusive_region(addr: usize) -> bool {
-    let (start, end) = match ksyms::by_addr(addr) {
-        Some(symbol) => (symbol.start as usize, (symbol.start + symbol.size) as usize),
-        None => (addr.saturating_sub(4 * REGION_WORDS), addr + 4 * REGION_WORDS),
-    };
+    let Some(function) = ksyms::by_addr(addr) else { return false };
+    let (start, end) = (function.start as usize, (function.start + function.size) as usize);
     let from = start.max(addr.saturating_sub(4 * REGION_WORDS)).next_multiple_of(4);
     let to = end.min(addr + 4 * REGION_WORDS + 4);
     let mut words = [Insn(0); 2 * REGION_WORDS + 1];

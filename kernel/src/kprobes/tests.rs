@@ -77,7 +77,12 @@ impl Handler for Run {
 }
 
 /// A probe on `offset` bytes behind a symbol, armed.
-fn armed(t: &mut TestCtx<'_>, symbol: &str, offset: usize, handler: Arc<dyn Handler>) -> Result<Kprobe, crate::selftest::Stop> {
+fn armed(
+    t: &mut TestCtx<'_>,
+    symbol: &str,
+    offset: usize,
+    handler: Arc<dyn Handler>,
+) -> Result<Kprobe, crate::selftest::Stop> {
     let found = ksyms::by_name(symbol);
     check!(t, found.is_some(), "{symbol}");
     let addr = found.map_or(0, |symbol| symbol.start as usize) + offset;
@@ -236,7 +241,11 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, check(work + 2).err(), Some(Refusal::Unaligned));
     check_eq!(t, check(0).err(), Some(Refusal::NotText));
     check_eq!(t, check((&raw const taken).addr()).err(), Some(Refusal::NotText));
-    check_eq!(t, check(Region::Text.range().end.next_multiple_of(4096) + (8 << 20)).err(), Some(Refusal::NotText));
+    check_eq!(
+        t,
+        check(Region::Text.range().end.next_multiple_of(4096) + (8 << 20)).err(),
+        Some(Refusal::NotText)
+    );
     check_eq!(t, check(work + 4).err(), Some(Refusal::FtraceSite));
     check_eq!(t, check(work - 8).err(), Some(Refusal::FtraceSite));
     for (region, why) in Region::REFUSED {
@@ -246,7 +255,8 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
     let exclusive = INSN.iter().find(|insn| insn.name == "insn_ldxr_stxr");
     check!(t, exclusive.is_some());
     if let Some(insn) = exclusive {
-        let between = words(insn.addr(), insn.len_bytes()).filter(|at| check(*at).err() == Some(Refusal::Exclusive));
+        let between =
+            words(insn.addr(), insn.len_bytes()).filter(|at| check(*at).err() == Some(Refusal::Exclusive));
         check!(t, between.count() > 0);
     }
     for addr in [work + 2, 0, work + 4] {
@@ -313,7 +323,12 @@ fn each_instruction(t: &mut TestCtx<'_>, wants_post: bool) -> TestResult {
             for &(a, b) in SAMPLES {
                 let (got, want) = (insn.call(a, b), (insn.expect)(a, b));
                 if got != Some(want) {
-                    diag!(t, "{}({a:#x}, {b:#x}) with a probe at +{:#x} is {got:x?}, not {want:#x}", insn.name, at - insn.addr());
+                    diag!(
+                        t,
+                        "{}({a:#x}, {b:#x}) with a probe at +{:#x} is {got:x?}, not {want:#x}",
+                        insn.name,
+                        at - insn.addr()
+                    );
                     wrong += 1;
                 }
             }
@@ -398,7 +413,8 @@ fn ten_thousand(t: &mut TestCtx<'_>) -> TestResult {
     const PROBES: usize = 10_000;
     let (taken, _) = slots::usage();
     let range = Region::Text.range();
-    let places: Vec<_> = words(range.start, range.len()).filter(|at| check(*at).is_ok()).take(PROBES).collect();
+    let places: Vec<_> =
+        words(range.start, range.len()).filter(|at| check(*at).is_ok()).take(PROBES).collect();
     check_eq!(t, places.len(), PROBES);
     in_bulk(t, places.into_iter())?;
     quiesce::synchronize();

@@ -6,7 +6,7 @@
 //!   caller                              target
 //!   push node on CALLS[cpu]
 //!   send the call interrupt   ───────▶  take the whole list (one swap)
-//!   spin until node.done      ◀───────  run each, oldest first; done = true
+//!   wait for node.done        ◀───────  run each, oldest first; done = true; wake the caller if it sleeps
 //! ```
 //!
 //! The lists are Treiber stacks of which only whole lists are taken, so there is no ABA question. Callers have
@@ -16,7 +16,7 @@
 //!
 //! ```text
 //!   caller       │ wait for all parked │ mask, run f │ release │
-//!   every other  │ …interrupt: parked ─┼─ spins, masked ───────┤ goes on
+//!   every other  │ …interrupt: parked ─┼─ sleeps, masked ──────┤ goes on
 //! ```
 //!
 //! One caller at a time: the others wait with interrupts on, so that they can be parked. A parked CPU was
@@ -43,11 +43,15 @@ static STOPPING: AtomicBool = AtomicBool::new(false);
 struct Call<'a> {
     next: AtomicPtr<Call<'static>>,
     f: &'a (dyn Fn() + Sync),
+    /// The CPU that waits for `done`.
+    from: usize,
     done: AtomicBool,
 }
 
 per_cpu! {
     static CALLS: AtomicPtr<Call<'static>> = AtomicPtr::new(null_mut());
+    /// This CPU sleeps until what it waits for has happened on another one.
+    static ASLEEP: AtomicBool = AtomicBool::new(false);
     /// A quiet point is wanted of this CPU.
     static KICKED: AtomicBool = AtomicBool::new(false);
 }
@@ -89,9 +93,49 @@ pub(super) fn kick(mask: u32) {
     }
 }
 
+/// Looks at something that another CPU is about to do before this one goes to sleep over it.
+const LOOKS_BEFORE_SLEEP: usize = 200;
+
+/// Waits for another CPU, which calls [`wake`] once `ready` holds. The caller is pinned.
+///
+/// It spins a little and then sleeps: a CPU that spins takes time from the one it waits for when there are fewer CPUs
+/// than it seems, as under an emulator. With interrupts masked in between, the interrupt of `wake` cannot come between
+/// the last look and WFI, which ends for a masked interrupt, too (Arm ARM D1.6.2).
+fn sleep_until(ready: impl Fn() -> bool) {
+    for _ in 0..LOOKS_BEFORE_SLEEP {
+        if ready() {
+            return;
+        }
+        arch::cpu::relax();
+    }
+    loop {
+        let irq = IrqGuard::new();
+        let asleep = ASLEEP.this_cpu(&irq);
+        asleep.store(true, Ordering::SeqCst);
+        let done = ready();
+        if !done {
+            arch::cpu::wfi();
+        }
+        asleep.store(false, Ordering::SeqCst);
+        if done {
+            return;
+        }
+    }
+}
+
+/// What CPU `cpu` waits for has happened (by a sequentially consistent store).
+fn wake(cpu: usize) {
+    if ASLEEP.on(cpu).load(Ordering::SeqCst)
+        && let Some(send) = SEND.get()
+    {
+        send(cpu);
+    }
+}
+
 impl<'a> Call<'a> {
+    /// A call by the CPU that this runs on.
     fn new(f: &'a (dyn Fn() + Sync)) -> Self {
-        Self { next: AtomicPtr::new(null_mut()), f, done: AtomicBool::new(false) }
+        Self { next: AtomicPtr::new(null_mut()), f, from: arch::cpu::id(), done: AtomicBool::new(false) }
     }
 
     /// Hands the call to `cpu`.
@@ -121,9 +165,7 @@ impl<'a> Call<'a> {
     }
 
     fn wait(&self) {
-        while !self.done.load(Ordering::Acquire) {
-            arch::cpu::relax();
-        }
+        sleep_until(|| self.done.load(Ordering::SeqCst));
     }
 }
 
@@ -146,7 +188,9 @@ pub(crate) fn handle_call_ipi() {
         while let Some(call) = oldest.as_ref() {
             oldest = call.next.load(Ordering::Relaxed);
             (call.f)();
-            call.done.store(true, Ordering::Release);
+            let from = call.from;
+            call.done.store(true, Ordering::SeqCst);
+            wake(from);
         }
     }
 }
@@ -204,7 +248,7 @@ fn with_others(others: u32, f: &(dyn Fn() + Sync)) {
     each(others).for_each(|cpu| calls[cpu].wait());
 }
 
-/// Runs `f` while every other CPU spins with interrupts masked. Each of them passes a context synchronisation
+/// Runs `f` while every other CPU waits with interrupts masked. Each of them passes a context synchronisation
 /// event before it goes on, so `f` may change code.
 pub(crate) fn stop_machine<R>(f: impl FnOnce() -> R) -> R {
     let _here = loop {
@@ -233,11 +277,12 @@ fn with_parked<R>(others: u32, f: impl FnOnce() -> R) -> R {
     assert_may_wait(others);
     let parked = AtomicU32::new(0);
     let release = AtomicBool::new(false);
+    let stopper = arch::cpu::id();
     let park = || {
-        parked.fetch_add(1, Ordering::AcqRel);
-        while !release.load(Ordering::Acquire) {
-            arch::cpu::relax();
+        if parked.fetch_add(1, Ordering::SeqCst) + 1 == others.count_ones() {
+            wake(stopper);
         }
+        sleep_until(|| release.load(Ordering::SeqCst));
         // SAFETY: a barrier.
         unsafe { asm!("isb", options(nostack, preserves_flags)) };
     };
@@ -246,13 +291,12 @@ fn with_parked<R>(others: u32, f: impl FnOnce() -> R) -> R {
         // SAFETY: all are waited for below.
         unsafe { calls[cpu].send(cpu) };
     }
-    while parked.load(Ordering::Acquire) != others.count_ones() {
-        arch::cpu::relax();
-    }
+    sleep_until(|| parked.load(Ordering::SeqCst) == others.count_ones());
     let result = {
         let _irq = IrqGuard::new();
         let result = f();
-        release.store(true, Ordering::Release);
+        release.store(true, Ordering::SeqCst);
+        each(others).for_each(wake);
         result
     };
     each(others).for_each(|cpu| calls[cpu].wait());

@@ -48,7 +48,8 @@ fn all_or_none(t: &mut TestCtx<'_>) -> TestResult {
     let (a, b) = (at(branch_or_not), at(branch_or_not) + 4);
     let (old_a, old_b) = (word(a), word(b));
     let skip_next = encode::b(8).unwrap_or(old_a);
-    let mut bad = [Patch { addr: a, expected: old_a, new: skip_next }, Patch { addr: b, expected: old_a, new: old_b }];
+    let mut bad =
+        [Patch { addr: a, expected: old_a, new: skip_next }, Patch { addr: b, expected: old_a, new: old_b }];
     check_eq!(t, commit(&mut bad), Err(PatchError::Unexpected { addr: b, expected: old_a, found: old_b }));
     check_eq!(t, (word(a), word(b)), (old_a, old_b));
     let call = black_box(branch_or_not as extern "C" fn(u64) -> u64);

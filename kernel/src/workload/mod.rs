@@ -23,7 +23,7 @@ mod table;
 mod tests;
 
 pub(crate) use functions::{work_add, work_fib, work_leaf};
-pub(crate) use insn::INSN;
+pub(crate) use insn::{INSN, InsnWorkload};
 pub(crate) use tests::TESTS;
 
 use crate::task;
