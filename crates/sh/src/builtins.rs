@@ -1,5 +1,8 @@
 //! What only the shell itself can do: change its own state.
 
+mod jobs;
+mod vars;
+
 use alloc::{
     borrow::ToOwned,
     format,
@@ -10,12 +13,9 @@ use alloc::{
 
 use tracecore::errno::Errno;
 
-use crate::code::is_name;
-use crate::ctx::{SIGTERM, Stop};
 use crate::exec::Place;
-use crate::limits::MAX_TEXT_LINE;
 use crate::parser;
-use crate::shell::{Halt, Shell, Var};
+use crate::shell::{Halt, Shell};
 use crate::simple::{Call, NOT_FOUND, Ran};
 use crate::sys::FileKind;
 
@@ -42,18 +42,38 @@ pub(crate) const BUILTINS: &[Builtin] = &[
     Builtin { name: "continue", usage: "[N]", help: "start the next round of a loop", main: continue_loops },
     Builtin { name: "eval", usage: "[TEXT]...", help: "run a text in this shell", main: eval },
     Builtin { name: "exit", usage: "[STATUS]", help: "end the shell", main: exit },
-    Builtin { name: "export", usage: "[NAME[=VALUE]]...", help: "let programs see variables", main: export },
-    Builtin { name: "jobs", usage: "", help: "list background jobs", main: jobs },
-    Builtin { name: "kill", usage: "[-SIGNAL] PID|%JOB...", help: "send a signal to a task", main: kill },
-    Builtin { name: "local", usage: "NAME[=VALUE]...", help: "variables of a function", main: local },
-    Builtin { name: "read", usage: "[-r] NAME...", help: "read a line into variables", main: read },
-    Builtin { name: "readonly", usage: "NAME[=VALUE]...", help: "protect variables", main: readonly },
+    Builtin {
+        name: "export",
+        usage: "[NAME[=VALUE]]...",
+        help: "let programs see variables",
+        main: vars::export,
+    },
+    Builtin { name: "jobs", usage: "", help: "list background jobs", main: jobs::jobs },
+    Builtin {
+        name: "kill",
+        usage: "[-SIGNAL] PID|%JOB...",
+        help: "send a signal to a task",
+        main: jobs::kill,
+    },
+    Builtin { name: "local", usage: "NAME[=VALUE]...", help: "variables of a function", main: vars::local },
+    Builtin { name: "read", usage: "[-r] NAME...", help: "read a line into variables", main: vars::read },
+    Builtin { name: "readonly", usage: "NAME[=VALUE]...", help: "protect variables", main: vars::readonly },
     Builtin { name: "return", usage: "[STATUS]", help: "end a function", main: return_from },
-    Builtin { name: "set", usage: "[-eux] [--] [ARG]...", help: "set options and parameters", main: set },
-    Builtin { name: "shift", usage: "[N]", help: "drop positional parameters", main: shift },
+    Builtin {
+        name: "set",
+        usage: "[-eux] [--] [ARG]...",
+        help: "set options and parameters",
+        main: vars::set,
+    },
+    Builtin { name: "shift", usage: "[N]", help: "drop positional parameters", main: vars::shift },
     Builtin { name: "type", usage: "NAME...", help: "say what a name stands for", main: type_of },
-    Builtin { name: "unset", usage: "[-f] NAME...", help: "forget variables or functions", main: unset },
-    Builtin { name: "wait", usage: "[PID|%JOB]...", help: "wait for background jobs", main: wait },
+    Builtin {
+        name: "unset",
+        usage: "[-f] NAME...",
+        help: "forget variables or functions",
+        main: vars::unset,
+    },
+    Builtin { name: "wait", usage: "[PID|%JOB]...", help: "wait for background jobs", main: jobs::wait },
 ];
 
 /// The builtin of that name.
@@ -255,354 +275,4 @@ fn cd(shell: &mut Shell, args: &[&str]) -> Outcome {
     shell.assign("OLDPWD", old)?;
     shell.assign("PWD", path)?;
     shell.done(0)
-}
-
-// --- variables -------------------------------------------------------------------------------------
-
-/// Text that the shell would read back as the same word.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// Goes through `NAME[=VALUE]` arguments.
-fn each_name(
-    shell: &mut Shell,
-    args: &[&str],
-    mark: fn(&mut Shell, &str, Option<String>) -> Result<(), Halt>,
-) -> Outcome {
-    for arg in args {
-        let (name, value) = match arg.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (*arg, None),
-        };
-        if !is_name(name) {
-            return shell.wrong(&format!("{name}: bad variable name"));
-        }
-        mark(shell, name, value)?;
-    }
-    shell.done(0)
-}
-
-/// Lists variables as commands that set them again.
-fn list_vars(shell: &mut Shell, word: &str, wanted: fn(&Var) -> bool) -> Outcome {
-    for (name, var) in shell.vars.clone().iter().filter(|(_, var)| wanted(var)) {
-        shell.ctx.print(&format!("{word}{name}={}\n", quote(&var.value)));
-    }
-    shell.done(0)
-}
-
-fn export(shell: &mut Shell, args: &[&str]) -> Outcome {
-    if args.is_empty() || args == ["-p"] {
-        return list_vars(shell, "export ", |var| var.exported);
-    }
-    each_name(shell, args, |shell, name, value| {
-        if value.is_some() || shell.var(name).is_none() {
-            shell.assign(name, value.unwrap_or_default())?;
-        }
-        shell.export(name);
-        Ok(())
-    })
-}
-
-fn readonly(shell: &mut Shell, args: &[&str]) -> Outcome {
-    if args.is_empty() || args == ["-p"] {
-        return list_vars(shell, "readonly ", |var| var.readonly);
-    }
-    each_name(shell, args, |shell, name, value| {
-        if value.is_some() || shell.var(name).is_none() {
-            shell.assign(name, value.unwrap_or_default())?;
-        }
-        if let Some(var) = Arc::make_mut(&mut shell.vars).get_mut(name) {
-            var.readonly = true;
-        }
-        Ok(())
-    })
-}
-
-/// The frame of the function keeps the old values, so it is the executor that sets the new ones.
-fn local(shell: &mut Shell, args: &[&str]) -> Outcome {
-    let mut vars = Vec::new();
-    for arg in args {
-        let (name, value) = match arg.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (*arg, None),
-        };
-        if !is_name(name) {
-            return shell.wrong(&format!("{name}: bad variable name"));
-        }
-        vars.push((name.to_owned(), value));
-    }
-    shell.status = 0;
-    Ok(Ran::Local(vars))
-}
-
-fn unset(shell: &mut Shell, args: &[&str]) -> Outcome {
-    let (functions, names) = match args {
-        ["-f", names @ ..] => (true, names),
-        ["-v", names @ ..] => (false, names),
-        names => (false, names),
-    };
-    for name in names {
-        if functions {
-            Arc::make_mut(&mut shell.functions).remove(*name);
-        } else if shell.vars.get(*name).is_some_and(|var| var.readonly) {
-            return shell.wrong(&format!("{name}: is read only"));
-        } else {
-            shell.put_back(name, None);
-        }
-    }
-    shell.done(0)
-}
-
-fn set(shell: &mut Shell, args: &[&str]) -> Outcome {
-    if args.is_empty() {
-        return list_vars(shell, "", |_| true);
-    }
-    let mut rest = args;
-    while let Some((arg, more)) = rest.split_first() {
-        let on = match arg.chars().next() {
-            Some('-') if *arg == "--" => {
-                shell.params = more.iter().map(ToString::to_string).collect();
-                return shell.done(0);
-            }
-            Some('-') if arg.len() > 1 => true,
-            Some('+') if arg.len() > 1 => false,
-            _ => break,
-        };
-        for letter in arg.chars().skip(1) {
-            match letter {
-                'e' => shell.options.errexit = on,
-                'u' => shell.options.nounset = on,
-                'x' => shell.options.xtrace = on,
-                other => return shell.wrong(&format!("Illegal option -{other}")),
-            }
-        }
-        rest = more;
-    }
-    if !rest.is_empty() {
-        shell.params = rest.iter().map(ToString::to_string).collect();
-    }
-    shell.done(0)
-}
-
-fn shift(shell: &mut Shell, args: &[&str]) -> Outcome {
-    let n = args.first().map_or(Ok(1), |arg| arg.parse::<usize>());
-    match n {
-        Ok(n) if n <= shell.params.len() => {
-            shell.params.drain(..n);
-            shell.done(0)
-        }
-        Ok(_) => shell.wrong("can't shift that many"),
-        Err(_) => shell.wrong("bad number"),
-    }
-}
-
-/// Reads byte by byte, since what comes after the line belongs to the next reader.
-fn read(shell: &mut Shell, args: &[&str]) -> Outcome {
-    let (raw, names) = match args {
-        ["-r", names @ ..] => (true, names),
-        names => (false, names),
-    };
-    if names.is_empty() {
-        return shell.wrong("variable name missing");
-    }
-    if let Some(bad) = names.iter().find(|name| !is_name(name)) {
-        return shell.wrong(&format!("{bad}: bad variable name"));
-    }
-    let input = shell.ctx.stdin();
-    let mut line: Vec<(u8, bool)> = Vec::new();
-    let mut escaped = false;
-    let mut status = 0;
-    loop {
-        let mut byte = [0];
-        match shell.ctx.read(&*input, &mut byte) {
-            Ok(0) => {
-                status = 1;
-                break;
-            }
-            Ok(_) => {}
-            Err(e) => {
-                shell.interrupted()?;
-                shell.ctx.fail("read error", e);
-                status = 1;
-                break;
-            }
-        }
-        let [byte] = byte;
-        match byte {
-            b'\n' if escaped => escaped = false,
-            b'\n' => break,
-            b'\\' if !raw && !escaped => escaped = true,
-            byte => {
-                line.push((byte, escaped));
-                escaped = false;
-            }
-        }
-        if line.len() > MAX_TEXT_LINE {
-            return shell.wrong("line too long");
-        }
-    }
-    let ifs = shell.var("IFS").unwrap_or(" \t\n").to_owned();
-    let values = divide(&line, names.len(), ifs.as_bytes());
-    for (at, name) in names.iter().enumerate() {
-        let value = values.get(at).map(|v| String::from_utf8_lossy(v).into_owned()).unwrap_or_default();
-        shell.assign(name, value)?;
-    }
-    shell.done(status)
-}
-
-/// Splits a line into at most `count` fields; the last one takes what is left.
-fn divide(line: &[(u8, bool)], count: usize, ifs: &[u8]) -> Vec<Vec<u8>> {
-    let separates = |at: usize| line.get(at).is_some_and(|(b, escaped)| !escaped && ifs.contains(b));
-    let blank = |at: usize| separates(at) && line.get(at).is_some_and(|(b, _)| b.is_ascii_whitespace());
-    let text = |from: usize, to: usize| -> Vec<u8> {
-        line.get(from..to).unwrap_or_default().iter().map(|(b, _)| *b).collect()
-    };
-    let past_blanks = |mut at: usize| {
-        while blank(at) {
-            at += 1;
-        }
-        at
-    };
-    let mut fields = Vec::new();
-    let mut at = past_blanks(0);
-    while fields.len() + 1 < count && at < line.len() {
-        let start = at;
-        while at < line.len() && !separates(at) {
-            at += 1;
-        }
-        fields.push(text(start, at));
-        at = past_blanks(at);
-        // Blanks and one other separator end a field together.
-        if separates(at) && !blank(at) && (start..at).all(|i| !separates(i) || blank(i)) {
-            at = past_blanks(at + 1);
-        }
-    }
-    let mut end = line.len();
-    while end > at && blank(end - 1) {
-        end -= 1;
-    }
-    // A separator that ends the only field left is no part of it.
-    if end > at && separates(end - 1) && !(at..end - 1).any(separates) {
-        end -= 1;
-    }
-    fields.push(text(at, end));
-    fields
-}
-
-// --- jobs ------------------------------------------------------------------------------------------
-
-fn jobs(shell: &mut Shell, _args: &[&str]) -> Outcome {
-    let lines: Vec<String> = shell
-        .jobs
-        .iter()
-        .map(|job| {
-            let state = match job.task.try_wait() {
-                None => "Running".to_owned(),
-                Some(0) => "Done".to_owned(),
-                Some(status) => format!("Done({status})"),
-            };
-            format!("[{}] {:<9} {}\n", job.number, state, job.task.pid())
-        })
-        .collect();
-    shell.jobs.retain(|job| job.task.try_wait().is_none());
-    for line in lines {
-        shell.ctx.print(&line);
-    }
-    shell.done(0)
-}
-
-/// The place of a job named by `%N` or its pid.
-fn job_at(shell: &Shell, name: &str) -> Option<usize> {
-    shell.jobs.iter().position(|job| match name.strip_prefix('%') {
-        Some(number) => number.parse() == Ok(job.number),
-        None => name.parse() == Ok(job.task.pid()),
-    })
-}
-
-fn wait(shell: &mut Shell, args: &[&str]) -> Outcome {
-    let mut status = 0;
-    let all: Vec<String> = shell.jobs.iter().map(|job| job.task.pid().to_string()).collect();
-    let names: Vec<&str> =
-        if args.is_empty() { all.iter().map(String::as_str).collect() } else { args.to_vec() };
-    for name in names {
-        let Some(at) = job_at(shell, name) else {
-            status = NOT_FOUND;
-            continue;
-        };
-        let job = shell.jobs.remove(at);
-        loop {
-            match job.task.wait() {
-                Ok(ended) => {
-                    status = if args.is_empty() { 0 } else { ended };
-                    break;
-                }
-                Err(_) if matches!(shell.ctx.stopped(), Some(Stop::Signal(_))) => {
-                    // It is still running, and can be waited for again.
-                    shell.jobs.push(job);
-                    shell.interrupted()?;
-                    return shell.done(1);
-                }
-                Err(Errno::EINTR) => {}
-                Err(e) => {
-                    shell.ctx.fail(name, e);
-                    return shell.done(1);
-                }
-            }
-        }
-    }
-    shell.done(status)
-}
-
-/// Names of the signals that `kill` knows.
-const SIGNALS: &[(&str, u8)] = &[
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("USR2", 12),
-    ("PIPE", 13),
-    ("TERM", 15),
-];
-
-fn signal_number(name: &str) -> Option<u8> {
-    let short = name.strip_prefix("SIG").unwrap_or(name);
-    SIGNALS.iter().find(|(known, _)| *known == short).map(|(_, n)| *n).or_else(|| name.parse().ok())
-}
-
-fn kill(shell: &mut Shell, args: &[&str]) -> Outcome {
-    let (signal, targets) = match args {
-        ["-l"] => {
-            let names: Vec<&str> = SIGNALS.iter().map(|(name, _)| *name).collect();
-            shell.ctx.print(&format!("{}\n", names.join(" ")));
-            return shell.done(0);
-        }
-        ["-s", name, targets @ ..] => (signal_number(name), targets),
-        [option, targets @ ..] if option.starts_with('-') => {
-            (option.strip_prefix('-').and_then(signal_number), targets)
-        }
-        targets => (Some(SIGTERM), targets),
-    };
-    let Some(signal) = signal else { return shell.wrong("bad signal") };
-    if targets.is_empty() {
-        return shell.wrong("usage: kill [-SIGNAL] PID|%JOB...");
-    }
-    let mut status = 0;
-    for target in targets {
-        let pid = match job_at(shell, target) {
-            Some(at) => shell.jobs.get(at).map(|job| job.task.pid()),
-            None => target.parse().ok(),
-        };
-        let Some(pid) = pid else {
-            shell.ctx.complain(format_args!("Illegal pid: {target}"));
-            status = 1;
-            continue;
-        };
-        if let Err(e) = shell.ctx.sys.kill(pid, signal) {
-            shell.ctx.complain(format_args!("({pid}) - {}", e.strerror()));
-            status = 1;
-        }
-    }
-    shell.done(status)
 }

@@ -7,22 +7,26 @@
 //! is to run one gets the shared list and two numbers.
 //!
 //! ```text
-//!   if grep -q x f; then cat f | head & else exit 1; fi
+//!   a && b | c & { d; } > f
 //!
-//!    0  Nop                        (would be Redirect: `fi > file`)
-//!    1  Nop                        (would be Async)
-//!    2  Nop                        (would be Pipe)
-//!    3  Simple  grep -q x f
-//!    4  JumpIfFalse 10
-//!    5  Async   until 9            ← was Nop: patched when `&` was seen
-//!    6  Pipe    7..8, 8..9         ← was Nop: patched when `|` was seen
-//!    7  Simple  cat f
-//!    8  Simple  head
-//!    9  Jump 14
-//!   10  Nop
-//!   11  Nop
-//!   12  Simple  exit 1
-//!   13  ErrExit                    under `set -e` a failure ends the shell here
+//!    0  Async { end: 9 }           was Nop: patched when `&` was seen
+//!    1  Nop                        would be Pipe, had `|` followed `a`
+//!    2  a
+//!    3  Nop                        was ErrExit: taken out when `&&` made `a` a condition
+//!    4  JumpIfFalse(9)
+//!    5  Pipe { 6..7, 7..8 }        was Nop: patched when `|` was seen
+//!    6  b
+//!    7  c
+//!    8  ErrExit                    under `set -e` a failure ends the shell (here: the task)
+//!    9  Nop                        would be Async
+//!   10  Nop                        would be Pipe
+//!   11  Redirect { end: 17 }       was Nop: patched when `> f` was seen
+//!   12  Nop
+//!   13  Nop
+//!   14  d
+//!   15  ErrExit
+//!   16  Restore                    ends the redirection
+//!   17  ErrExit
 //! ```
 
 use alloc::{string::String, vec::Vec};

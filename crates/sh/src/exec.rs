@@ -101,16 +101,19 @@ impl Shell {
                 }
                 continue;
             }
-            self.interrupted()?;
-            if frames.stack.len() > MAX_FRAMES {
-                return Err(self.abandon(format_args!("nested too deeply")));
-            }
             let script = place.script.clone();
             let Some(op) = script.units.get(place.unit).and_then(|ops| ops.get(place.pc)) else {
                 return Ok(());
             };
             let at = place.pc;
             place.pc += 1;
+            if *op == Op::Nop {
+                continue;
+            }
+            self.interrupted()?;
+            if frames.stack.len() > MAX_FRAMES {
+                return Err(self.abandon(format_args!("nested too deeply")));
+            }
             match op {
                 Op::Simple(simple) => {
                     let ran = self.simple(&script, simple)?;

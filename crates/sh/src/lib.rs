@@ -15,14 +15,18 @@
 //!                                   (cd, set, …)   fn(&mut Ctx, &[String])
 //! ```
 //!
-//! * `lexer` cuts text into words and operators; a word keeps its quotes and expansions as parts.
+//! * `lexer` cuts text into words and operators; a word keeps its quotes and expansions as parts. Where a
+//!   substitution ends, `brackets` finds.
 //! * `parser` turns them into `code`: a flat list of operations with jumps, not a tree. Kernel stacks
 //!   are 16 KiB, and a walk over a tree nested by the user's input would be a recursion bounded by nothing
 //!   but that. Flat code is run by one loop whose own stack (`exec`) lies in the heap and has a limit.
 //! * `expand` makes fields of words; `arith` evaluates `$((…))`; [`glob`] matches names.
+//! * `simple` runs a command: one of the `builtins`, a function, a program, a file.
+//! * `shell` is the state of it all, and what takes lines.
 //! * [`ctx`] is what a program sees: its three streams, its directory, its system, and buffered output.
 //! * [`programs`] is the table of those that ship here; a kernel adds tables of its own to it.
-//! * [`edit`] is the line editor of the console, a state machine from bytes to bytes.
+//! * [`edit`] is the line editor of the console, a state machine from bytes to bytes; `interact` joins it to a
+//!   shell and a terminal.
 //! * [`limits`] names every bound.
 //!
 //! A task of a pipeline, a subshell, a background job and a command substitution are each one
@@ -58,5 +62,5 @@ pub use interact::{Names, ShellCompleter, interact};
 pub use lexer::ParseError;
 pub use programs::{Program, Programs};
 pub use shell::{Fed, Shell};
-pub use sys::{DirEntry, FileKind, Io, OpenFlags, Power, Stat, Sys, Task, Uname};
+pub use sys::{DirEntry, Ends, FileKind, Io, OpenFlags, Power, Stat, Sys, Task, Uname};
 pub use tracecore::errno::Errno;

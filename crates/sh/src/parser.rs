@@ -16,10 +16,12 @@
 //! What a failure means under `set -e` depends on what comes after it (`a && b`, `if a; then`, `! a`), so an
 //! [`Op::ErrExit`] is put behind every pipeline, and those that turn out to be conditions are taken out.
 
+mod compound;
+
 use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use core::ops::Range;
 
-use crate::code::{Op, Redirect, RedirectKind, Script, Simple, Word, is_name};
+use crate::code::{Op, Part, Redirect, Script, Simple, Word};
 use crate::lexer::{Lexer, ParseError, Token};
 use crate::limits::{MAX_COMMAND_BYTES, MAX_FIELDS, MAX_NESTING, MAX_OPS, MAX_PIPELINE};
 
@@ -209,18 +211,18 @@ impl<'a> Parser<'a> {
     fn lead_here(&mut self, places: &[usize]) {
         let here = self.ops.len();
         for place in places {
-            match self.ops.get_mut(*place) {
-                Some(
-                    Op::Jump(to)
-                    | Op::JumpIfFalse(to)
-                    | Op::JumpIfTrue(to)
-                    | Op::Loop { exit: to }
-                    | Op::For { exit: to, .. }
-                    | Op::Next { done: to, .. }
-                    | Op::Arm { next: to, .. }
-                    | Op::Define { end: to, .. },
-                ) => *to = here,
-                _ => {}
+            if let Some(
+                Op::Jump(to)
+                | Op::JumpIfFalse(to)
+                | Op::JumpIfTrue(to)
+                | Op::Loop { exit: to }
+                | Op::For { exit: to, .. }
+                | Op::Next { done: to, .. }
+                | Op::Arm { next: to, .. }
+                | Op::Define { end: to, .. },
+            ) = self.ops.get_mut(*place)
+            {
+                *to = here;
             }
         }
     }
@@ -230,13 +232,19 @@ impl<'a> Parser<'a> {
     fn start_list(&mut self) {
         self.level.list = self.ops.len();
         self.level.filled = false;
-        self.start_item();
     }
 
     fn start_item(&mut self) {
         self.level.and_or = None;
         self.level.item = self.emit(Op::Nop);
         self.start_pipe();
+    }
+
+    /// Starts an item with the command that comes now, unless it goes on with one.
+    fn start_item_unless(&mut self, going_on: bool) {
+        if !going_on {
+            self.start_item();
+        }
     }
 
     fn start_pipe(&mut self) {
@@ -311,12 +319,10 @@ impl<'a> Parser<'a> {
                 self.end_item()?;
                 let end = self.ops.len();
                 self.patch(self.level.item, Op::Async { end });
-                self.start_item();
                 Ok(Expect::Item)
             }
             Token::Op(";") | Token::Newline => {
                 self.end_item()?;
-                self.start_item();
                 Ok(Expect::Item)
             }
             Token::End => {
@@ -376,6 +382,7 @@ impl<'a> Parser<'a> {
                 return Ok(None);
             }
             Token::Op("(") => {
+                self.start_item_unless(needed);
                 let front = self.emit(Op::Nop);
                 let start = self.emit(Op::Nop);
                 self.open(Kind::Paren { start, define: None }, front)?;
@@ -398,11 +405,15 @@ impl<'a> Parser<'a> {
         {
             return Ok(Some(next));
         }
+        self.start_item_unless(needed);
         self.simple(token).map(Some)
     }
 
     /// Words that mean something where a command could start.
     fn reserved(&mut self, text: &str, needed: bool) -> Parsed<Option<Expect>> {
+        if matches!(text, "!" | "{" | "if" | "while" | "until" | "for" | "case") {
+            self.start_item_unless(needed);
+        }
         // These end a list, and there must be one.
         let ends = !needed && self.level.filled;
         let next = match (text, &self.level.kind) {
@@ -479,13 +490,12 @@ impl<'a> Parser<'a> {
                 self.end_compound()?
             }
             ("esac", Kind::Arm { .. }) if !needed => {
-                let next = self.end_arm_body();
+                self.end_arm_body();
                 self.emit(Op::Succeed);
-                self.close_case(next)?
+                self.close_case()?
             }
             ("}" | "then" | "elif" | "else" | "fi" | "do" | "done" | "esac", _) => {
-                return self
-                    .unexpected(&Token::Word(Word { parts: vec![crate::code::Part::Text(text.into())] }));
+                return self.unexpected(&Token::Word(Word { parts: vec![Part::Text(text.into())] }));
             }
             _ => return Ok(None),
         };
@@ -529,130 +539,6 @@ impl<'a> Parser<'a> {
         let next = self.end_compound();
         self.lead_here(define.as_slice());
         next
-    }
-
-    /// `for NAME [in WORD...]; do`
-    fn open_for(&mut self) -> Parsed<Expect> {
-        let name = match self.lexer.next()? {
-            Token::Word(word) => match word.literal() {
-                Some(name) if is_name(name) => String::from(name),
-                _ => return syntax("bad for loop variable".into()),
-            },
-            Token::End => return Err(ParseError::Incomplete("unexpected end of file")),
-            _ => return syntax("bad for loop variable".into()),
-        };
-        self.newlines()?;
-        let mut words = None;
-        match self.lexer.next()? {
-            Token::Word(word) if word.literal() == Some("in") => {
-                words = Some(self.for_words()?);
-                self.newlines()?;
-                self.expect_word("do")?;
-            }
-            Token::Op(";") => {
-                self.newlines()?;
-                self.expect_word("do")?;
-            }
-            Token::Word(word) if word.literal() == Some("do") => {}
-            Token::End => return Err(ParseError::Incomplete("unexpected end of file (expecting \"do\")")),
-            other => return self.unexpected(&other),
-        }
-        let front = self.emit(Op::Nop);
-        let open = self.emit(Op::For { words, exit: 0 });
-        let leave = self.emit(Op::Next { name, done: 0 });
-        self.open(Kind::Do { leave, start: leave, open }, front)?;
-        Ok(Expect::Item)
-    }
-
-    /// The words of a `for` up to the end of their line.
-    fn for_words(&mut self) -> Parsed<Vec<Word>> {
-        let mut words = Vec::new();
-        loop {
-            match self.lexer.next()? {
-                Token::Word(word) if words.len() < MAX_FIELDS => words.push(word),
-                Token::Op(";") | Token::Newline => return Ok(words),
-                Token::End => {
-                    return Err(ParseError::Incomplete("unexpected end of file (expecting \"do\")"));
-                }
-                other => return self.unexpected(&other),
-            }
-        }
-    }
-
-    /// `case WORD in` up to the bracket behind the first pattern.
-    fn open_case(&mut self) -> Parsed<Expect> {
-        let word = match self.lexer.next()? {
-            Token::Word(word) => word,
-            Token::End => return Err(ParseError::Incomplete("unexpected end of file")),
-            other => return self.unexpected(&other),
-        };
-        self.newlines()?;
-        self.expect_word("in")?;
-        let front = self.emit(Op::Nop);
-        let open = self.emit(Op::Case(word));
-        self.open(Kind::Arm { arm: usize::MAX, open }, front)?;
-        self.arm()
-    }
-
-    /// `PATTERN|PATTERN)`, or `esac`.
-    fn arm(&mut self) -> Parsed<Expect> {
-        self.newlines()?;
-        let Kind::Arm { open, .. } = self.level.kind else { return syntax("unexpected \";;\"".into()) };
-        let mut patterns = Vec::new();
-        let mut bracket = false;
-        loop {
-            match self.lexer.next()? {
-                Token::Op("(") if patterns.is_empty() && !bracket => bracket = true,
-                Token::Word(word) if patterns.is_empty() && !bracket && word.literal() == Some("esac") => {
-                    self.emit(Op::Succeed);
-                    return self.close_case(None);
-                }
-                Token::Word(word) if patterns.len() < MAX_FIELDS => patterns.push(word),
-                Token::End => {
-                    return Err(ParseError::Incomplete("unexpected end of file (expecting \"esac\")"));
-                }
-                other => return self.unexpected(&other),
-            }
-            if patterns.is_empty() {
-                continue;
-            }
-            match self.lexer.next()? {
-                Token::Op("|") => {}
-                Token::Op(")") => break,
-                Token::End => return Err(ParseError::Incomplete("unexpected end of file (expecting \")\")")),
-                other => return self.unexpected(&other),
-            }
-        }
-        let arm = self.emit(Op::Arm { patterns, next: 0 });
-        self.level.kind = Kind::Arm { arm, open };
-        self.start_list();
-        Ok(Expect::Item)
-    }
-
-    /// Ends the body of an arm: on to the end of the `case`. Gives the arm.
-    fn end_arm_body(&mut self) -> Option<usize> {
-        if !self.level.filled {
-            self.emit(Op::Succeed);
-        }
-        let jump = self.emit(Op::Jump(0));
-        self.level.ends.push(jump);
-        let Kind::Arm { arm, .. } = self.level.kind else { return None };
-        self.lead_here(&[arm]);
-        Some(arm)
-    }
-
-    /// `;;`
-    fn end_arm(&mut self) -> Parsed<Expect> {
-        self.end_arm_body();
-        self.arm()
-    }
-
-    /// `esac`: all branches meet before the operation that closes it.
-    fn close_case(&mut self, _last: Option<usize>) -> Parsed<Expect> {
-        let ends = core::mem::take(&mut self.level.ends);
-        self.lead_here(&ends);
-        self.emit(Op::Esac);
-        self.end_compound()
     }
 
     fn newlines(&mut self) -> Parsed<()> {
@@ -704,89 +590,56 @@ impl<'a> Parser<'a> {
         self.emit(Op::Simple(simple));
         Ok(Expect::Operator)
     }
+}
 
-    /// `NAME() {` or `NAME() (`
-    fn function(&mut self, head: &Simple) -> Parsed<Expect> {
-        let name = match head.words.as_slice() {
-            [word] if head.assignments.is_empty() && head.redirects.is_empty() => word.literal(),
-            _ => None,
+#[cfg(test)]
+mod tests {
+    use super::{Parser, parse};
+    use crate::code::Op;
+    use alloc::{format, string::String, vec::Vec};
+
+    /// A short form of the operations of a unit.
+    fn listing(text: &str) -> Vec<String> {
+        let ops = Parser::new(text, &mut Vec::new()).run().unwrap();
+        let name = |op: &Op| match op {
+            Op::Simple(simple) => {
+                let words: Vec<&str> = simple.words.iter().filter_map(|word| word.literal()).collect();
+                words.join(" ")
+            }
+            Op::For { exit, .. } => format!("For {exit}"),
+            Op::Loop { exit } => format!("Loop {exit}"),
+            Op::Redirect { end, .. } => format!("Redirect {end}"),
+            Op::Case(_) => "Case".into(),
+            Op::Arm { next, .. } => format!("Arm {next}"),
+            Op::Next { done, .. } => format!("Next {done}"),
+            Op::Define { name, end } => format!("Define {name} {end}"),
+            op => format!("{op:?}"),
         };
-        let Some(name) = name.filter(|name| is_name(name)) else {
-            return self.unexpected(&Token::Op("("));
+        ops.iter().map(name).collect()
+    }
+
+    /// What the head of `code` shows.
+    #[test]
+    fn the_drawing_of_flat_code() {
+        assert_eq!(
+            listing("a && b | c & { d; } > f").join("\n"),
+            "Async { end: 9 }\nNop\na\nNop\nJumpIfFalse(9)\nPipe { stages: [6..7, 7..8] }\nb\nc\nErrExit\n\
+             Nop\nNop\nRedirect 17\nNop\nNop\nd\nErrExit\nRestore\nErrExit"
+        );
+    }
+
+    #[test]
+    fn random_text_is_parsed_or_refused() {
+        let mut seed = 7u64;
+        let mut random = move |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
         };
-        self.lexer.next()?;
-        match self.lexer.next()? {
-            Token::Op(")") => {}
-            Token::End => return Err(ParseError::Incomplete("unexpected end of file")),
-            other => return self.unexpected(&other),
-        }
-        self.newlines()?;
-        let define = self.emit(Op::Define { name: name.into(), end: 0 });
-        let front = self.emit(Op::Nop);
-        if *self.lexer.peek()? == Token::Op("(") {
-            self.lexer.next()?;
-            let start = self.emit(Op::Nop);
-            self.open(Kind::Paren { start, define: Some(define) }, front)?;
-        } else {
-            self.expect_word("{")?;
-            self.open(Kind::Brace { define: Some(define) }, front)?;
-        }
-        Ok(Expect::Item)
-    }
-
-    // --- redirections ------------------------------------------------------------------------------
-
-    fn redirect(&mut self, token: &Token) -> Parsed<Redirect> {
-        match *token {
-            Token::Redirect { fd, kind } => match self.lexer.next()? {
-                Token::Word(target) => Ok(Redirect { fd, kind, target }),
-                other => self.unexpected(&other),
-            },
-            // The word is filled in when the text has been reached; until then it carries the slot.
-            Token::Here { fd, slot } => {
-                Ok(Redirect { fd, kind: RedirectKind::Here, target: Word::quoted(format!("{slot}")) })
-            }
-            _ => self.unexpected(token),
-        }
-    }
-
-    fn trailing_redirects(&mut self) -> Parsed<Vec<Redirect>> {
-        let mut redirects = Vec::new();
-        while matches!(self.lexer.peek()?, Token::Redirect { .. } | Token::Here { .. }) {
-            let token = self.lexer.next()?;
-            redirects.push(self.redirect(&token)?);
-            if redirects.len() > MAX_FIELDS {
-                return syntax("too many words".into());
-            }
-        }
-        Ok(redirects)
-    }
-
-    /// Remembers that the operation at `at` has a here-document.
-    fn note_here(&mut self, redirects: &[Redirect], at: usize) {
-        if redirects.iter().any(|r| r.kind == RedirectKind::Here) {
-            self.here.push(at);
-        }
-    }
-
-    /// At the end all texts of here-documents are there.
-    fn fill_here_documents(&mut self) {
-        for at in core::mem::take(&mut self.here) {
-            let redirects = match self.ops.get_mut(at) {
-                Some(Op::Simple(simple)) => &mut simple.redirects,
-                Some(Op::Redirect { redirects, .. }) => redirects,
-                _ => continue,
-            };
-            for redirect in redirects.iter_mut().filter(|r| r.kind == RedirectKind::Here) {
-                let slot = match redirect.target.parts.as_slice() {
-                    [crate::code::Part::Quoted(slot)] => slot.parse::<usize>().ok(),
-                    _ => None,
-                };
-                if let Some(text) = slot.and_then(|slot| self.lexer.here.get_mut(slot)).and_then(Option::take)
-                {
-                    redirect.target = text;
-                }
-            }
+        let alphabet: Vec<char> = " \n;&|()<>{}$`'\"\\#!*?[]=~:-+0123abcinesdofthlpuwr\té".chars().collect();
+        for _ in 0..50_000 {
+            let text: String = (0..random(40)).map(|_| alphabet[random(alphabet.len())]).collect();
+            let first = parse(&text);
+            assert_eq!(first, parse(&text), "{text:?}");
         }
     }
 }

@@ -53,6 +53,9 @@ pub trait Io: Send + Sync {
     fn set_raw(&self, _raw: bool) {}
 }
 
+/// The two ends of a pipe: the one to read from, the one to write to.
+pub type Ends = (Arc<dyn Io>, Arc<dyn Io>);
+
 /// A task that was started by [`Sys::spawn`]. Dropping the handle gives up waiting: the system then
 /// forgets the status by itself.
 pub trait Task: Send + Sync {
@@ -245,7 +248,7 @@ pub trait Sys: Send + Sync {
     ///
     /// # Errors
     /// As `pipe(2)`.
-    fn pipe(&self) -> Result<(Arc<dyn Io>, Arc<dyn Io>), Errno>;
+    fn pipe(&self) -> Result<Ends, Errno>;
 
     /// Starts a task under `name` that runs `body` and exits with what it returns. `body` must be
     /// dropped, with the files it holds, before the task counts as ended.

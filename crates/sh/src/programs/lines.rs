@@ -212,7 +212,7 @@ fn wc(ctx: &mut Ctx, args: &[&str]) -> i32 {
         let mut in_word = false;
         let result = loop {
             let chunk = match input.chunk(ctx) {
-                Ok(chunk) if chunk.is_empty() => break Ok(()),
+                Ok([]) => break Ok(()),
                 Ok(chunk) => chunk,
                 Err(e) => break Err(e),
             };
