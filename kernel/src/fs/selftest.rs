@@ -3,7 +3,7 @@
 use super::cpio;
 use super::textfs::{Text, dir::Refusals};
 use super::vfs::{self, How, Kind, Node, OpenFile, Whence};
-use super::{devfs, initramfs, pipe, procfs, ramfs, textfs, tracefs};
+use super::{devfs, initramfs, pipe, procfs, ramfs, textfs, tracefs, tty};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq};
 use crate::sync::SpinLock;
 use crate::task;
@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "text_write_splits_lines", run: text_write_splits_lines },
     Test { name: "read_only_files_refuse", run: read_only_files_refuse },
     Test { name: "proc_formats", run: proc_formats },
+    Test { name: "tty_lines", run: tty_lines },
     Test { name: "pipe_ends", run: pipe_ends },
     Test { name: "pipe_between_tasks", run: pipe_between_tasks },
 ];
@@ -470,6 +471,37 @@ fn proc_formats(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, stat.split_whitespace().count(), 52);
     check_eq!(t, procfs::root().lookup("0").err(), Some(Errno::ENOENT));
     check_eq!(t, procfs::root().lookup("+1").err(), Some(Errno::ENOENT));
+    Ok(())
+}
+
+fn tty_lines(t: &mut TestCtx<'_>) -> TestResult {
+    // Keys; what can be read; what is echoed; ends of input; keys without room.
+    type Row = (&'static [u8], &'static [u8], &'static [u8], u32, u64);
+    let cooked: [Row; 10] = [
+        (b"ab", b"", b"ab", 0, 0),
+        (b"ab\r", b"ab\n", b"ab\r\n", 0, 0),
+        (b"ab\x7fc\n", b"ac\n", b"ab\x08 \x08c\r\n", 0, 0),
+        (b"\x08x\r", b"x\n", b"x\r\n", 0, 0),
+        // Two bytes, one character.
+        (b"\xc3\xa4\x7f\r", b"\n", b"\xc3\xa4\x08 \x08\r\n", 0, 0),
+        (b"abc\x15d\r", b"d\n", b"abc\x08 \x08\x08 \x08\x08 \x08d\r\n", 0, 0),
+        (b"ab\x03c\r", b"c\n", b"ab^C\r\nc\r\n", 0, 0),
+        (b"\x04ab\x04", b"ab", b"ab", 1, 0),
+        // A line of more than eight bytes, and a newline that ends it all the same.
+        (b"123456789\r", b"12345678\n", b"12345678\x07\r\n", 0, 1),
+        (b"1234567\r1234567\rab\r", b"1234567\n1234567\n", b"1234567\r\n1234567\r\nab\r\n", 0, 3),
+    ];
+    for (keys, ready, echoed, ends, dropped) in cooked {
+        let seen = tty::typed(false, keys);
+        check_eq!(
+            t,
+            (&*seen.0, &*seen.1, seen.2, seen.3),
+            (ready, echoed, ends, dropped),
+            "{}",
+            keys.escape_ascii()
+        );
+    }
+    check_eq!(t, tty::typed(true, b"a\x03\x04\r\x7f"), (b"a\x03\x04\r\x7f".to_vec(), Vec::new(), 0, 0));
     Ok(())
 }
 

@@ -13,7 +13,7 @@
 //!                     tracing/        the same tree as above
 //! ```
 //!
-//! Files are [`Text`](super::textfs::Text); directories are [`Dir`](super::textfs::Dir).
+//! Files are [`Text`](super::textfs::Text); directories are [`Dir`].
 
 use super::textfs::Dir;
 use super::textfs::dir::Refusals;

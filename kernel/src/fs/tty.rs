@@ -17,7 +17,7 @@ use crate::arch::uart;
 use crate::sync::{Once, SpinLock};
 use crate::task::WaitQueue;
 use crate::{boot, irq};
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::vec::Vec;
 use tracecore::errno::Errno;
 
 /// Bytes of a line that is being typed; Linux's `N_TTY_BUF_SIZE`.
@@ -70,18 +70,19 @@ impl<const N: usize> Fifo<N> {
     }
 }
 
-struct State {
+/// What was typed: a line of at most `LINE` bytes, and `READY` bytes that wait to be read.
+struct State<const LINE: usize, const READY: usize> {
     raw: bool,
-    line: Fifo<LINE_MAX>,
-    ready: Fifo<READY_MAX>,
+    line: Fifo<LINE>,
+    ready: Fifo<READY>,
     /// `^D` was typed on an empty line so many times and not yet read.
     ends: u32,
+    /// Keys for which there was no room.
+    dropped: u64,
 }
 
-static STATE: SpinLock<State> =
-    SpinLock::new(State { raw: false, line: Fifo::new(), ready: Fifo::new(), ends: 0 });
+static STATE: SpinLock<State<LINE_MAX, READY_MAX>> = SpinLock::new(State::new());
 static READY: WaitQueue = WaitQueue::new();
-static DROPPED: AtomicU64 = AtomicU64::new(0);
 static ON_INTERRUPT: Once<fn()> = Once::new();
 
 /// Lets keys in. Without a UART that interrupts there are none.
@@ -105,7 +106,7 @@ pub(crate) fn set_interrupt_hook(hook: fn()) {
 
 /// Keys for which there was no room.
 pub(crate) fn dropped() -> u64 {
-    DROPPED.load(Ordering::Relaxed)
+    STATE.lock().dropped
 }
 
 /// Raw or cooked; what was typed of a line so far is handed on.
@@ -117,12 +118,16 @@ pub(crate) fn set_raw(raw: bool) {
     READY.wake_all();
 }
 
-impl State {
+impl<const LINE: usize, const READY: usize> State<LINE, READY> {
+    const fn new() -> Self {
+        Self { raw: false, line: Fifo::new(), ready: Fifo::new(), ends: 0, dropped: 0 }
+    }
+
     /// Moves the line to what can be read.
     fn end_line(&mut self) {
         while let Some(byte) = self.line.pop() {
             if !self.ready.push(byte) {
-                DROPPED.fetch_add(1, Ordering::Relaxed);
+                self.dropped += 1;
             }
         }
     }
@@ -131,7 +136,7 @@ impl State {
     fn key(&mut self, key: u8, echo: &mut dyn FnMut(&[u8])) -> bool {
         if self.raw {
             if !self.ready.push(key) {
-                DROPPED.fetch_add(1, Ordering::Relaxed);
+                self.dropped += 1;
                 echo(&[BELL]);
             }
             return true;
@@ -142,7 +147,7 @@ impl State {
                 // A full line still ends: the newline goes straight to where the line goes.
                 self.end_line();
                 if !self.ready.push(b'\n') {
-                    DROPPED.fetch_add(1, Ordering::Relaxed);
+                    self.dropped += 1;
                 }
                 true
             }
@@ -180,7 +185,7 @@ impl State {
                 false
             }
             _ => {
-                DROPPED.fetch_add(1, Ordering::Relaxed);
+                self.dropped += 1;
                 echo(&[BELL]);
                 false
             }
@@ -262,4 +267,17 @@ impl File for Console {
     fn is_terminal(&self) -> bool {
         true
     }
+}
+
+/// A terminal without a wire: what can be read after `keys` were typed, what was echoed, how often the end of input
+/// was typed, and how many keys had no room. There is room for 8 bytes of a line and 16 to be read.
+pub(super) fn typed(raw: bool, keys: &[u8]) -> (Vec<u8>, Vec<u8>, u32, u64) {
+    let mut state = State::<8, 16>::new();
+    state.raw = raw;
+    let mut echoed = Vec::new();
+    for key in keys {
+        state.key(*key, &mut |text| echoed.extend_from_slice(text));
+    }
+    let ready = core::iter::from_fn(|| state.ready.pop()).collect();
+    (ready, echoed, state.ends, state.dropped)
 }

@@ -20,7 +20,7 @@
 //! [`Text::refuse_write`] says (files of `/proc`: EIO).
 //!
 //! Directories are [`Dir`]: a table of names that may change at any time. A directory with many entries that
-//! are known to somebody else implements [`Node`](super::vfs::Node) itself, and makes its files when asked.
+//! are known to somebody else implements [`Node`] itself, and makes its files when asked.
 
 pub(crate) mod dir;
 pub(crate) mod lines;
