@@ -11,9 +11,9 @@ while IFS= read -r line; do
     '<!-- figures: '*)
         command=${line#<!-- figures: }
         command=${command% -->}
-        # The words of a command of our own.
-        # shellcheck disable=SC2086
-        figures=$($command < /dev/null)
+        # A pipe may close early; what failed to run shows as an empty block.
+        figures=$(bash -c "$command" < /dev/null || true)
+        [ -n "$figures" ] || { echo "nothing from: $command" >&2; exit 1; }
         printf '%s\n' "$line" '```text' "$figures" '```' >> "$out"
         skip=yes
         ;;
