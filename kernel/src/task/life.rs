@@ -10,7 +10,6 @@
 //! whoever joined a task can count on the room that it took.
 
 use super::tcb::{Entry, Plan, Prio, State, TaskStack, current};
-use super::wait::Wait;
 use super::{Task, TaskRef, run_queue, table};
 use crate::arch;
 use crate::mm;
@@ -102,28 +101,11 @@ pub(super) unsafe fn reap(task: *const Task) {
 impl Task {
     /// Waits for the end of the task; its exit code. EDEADLK when it is the running one.
     pub(crate) fn join(&self) -> Result<i32, Errno> {
-        self.join_with(false)
-    }
-
-    /// As [`Task::join`]; EINTR when the running task is killed meanwhile.
-    pub(crate) fn join_interruptible(&self) -> Result<i32, Errno> {
-        self.join_with(true)
-    }
-
-    fn join_with(&self, interruptible: bool) -> Result<i32, Errno> {
         if core::ptr::eq(self, current().as_ptr()) {
             return Err(Errno::EDEADLK);
         }
-        let ended = || self.reaped.load(Ordering::Acquire);
-        match self.exited.wait(interruptible, None, ended) {
-            Wait::Interrupted => Err(Errno::EINTR),
-            _ => Ok(self.exit_code.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// True when the task has ended and its room is free.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.reaped.load(Ordering::Acquire)
+        self.exited.wait_until(|| self.reaped.load(Ordering::Acquire));
+        Ok(self.exit_code.load(Ordering::Relaxed))
     }
 
     /// Moves the task to the CPUs of a mask. EINVAL when none of them is online.

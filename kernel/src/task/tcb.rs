@@ -387,15 +387,6 @@ pub(crate) fn current() -> Current {
 }
 
 impl Current {
-    /// A counted reference that may be kept and sent.
-    pub(crate) fn to_ref(self) -> TaskRef {
-        // SAFETY: every task lives in an Arc, and the running one's is held by the table (or leaked, for idle).
-        unsafe {
-            Arc::increment_strong_count(self.0);
-            Arc::from_raw(self.0)
-        }
-    }
-
     #[inline(always)]
     pub(super) fn as_ptr(self) -> *const Task {
         self.0
