@@ -329,8 +329,10 @@ impl Shell {
                 let mut child = self.fork()?;
                 child.ctx.since = None;
                 child.ctx.stdin = Arc::new(Empty);
+                let job = Place { pc: at + 1, end: *end, ..place.clone() };
+                let name = job.title().unwrap_or("sh").to_owned();
                 let task = self.spawn(child, &place.script, place.unit, Some((at + 1, *end)))?;
-                self.add_job(task);
+                self.add_job(name, task);
                 self.status = 0;
                 Ok(*end)
             }

@@ -26,6 +26,7 @@ pub fn interact(shell: &mut Shell, terminal: &Arc<dyn Io>, names: Names<'_>) -> 
     let mut more = false;
     let mut keys = Vec::new();
     loop {
+        shell.report_jobs();
         let prompt = prompt(shell, more);
         let event = match read_line(shell, &mut editor, terminal, &prompt, names, &mut keys) {
             Some(event) => event,

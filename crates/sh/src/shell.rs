@@ -64,7 +64,21 @@ impl Options {
 /// A background job.
 pub(crate) struct Job {
     pub(crate) number: usize,
+    /// The name of its first command.
+    pub(crate) name: String,
     pub(crate) task: Box<dyn Task>,
+}
+
+impl Job {
+    /// A line about it, as `jobs` prints it.
+    pub(crate) fn line(&self, ended: Option<i32>) -> String {
+        let state = match ended {
+            None => "Running".to_owned(),
+            Some(0) => "Done".to_owned(),
+            Some(status) => format!("Done({status})"),
+        };
+        format!("[{}] {:<10} {:5} {}\n", self.number, state, self.task.pid(), self.name)
+    }
 }
 
 /// Why the execution of a command ended early.
@@ -427,7 +441,7 @@ impl Shell {
     }
 
     /// Remembers a background job; forgets those that have ended, when there are too many.
-    pub(crate) fn add_job(&mut self, task: Box<dyn Task>) {
+    pub(crate) fn add_job(&mut self, name: String, task: Box<dyn Task>) {
         if self.jobs.len() >= MAX_JOBS {
             self.jobs.retain(|job| job.task.try_wait().is_none());
         }
@@ -440,6 +454,19 @@ impl Shell {
             let text = format!("[{number}] {}\n", task.pid());
             self.ctx.eprint(&text);
         }
-        self.jobs.push(Job { number, task });
+        self.jobs.push(Job { number, name, task });
+    }
+
+    /// Announces the jobs that have ended since the last time, and forgets them.
+    pub(crate) fn report_jobs(&mut self) {
+        let mut text = String::new();
+        self.jobs.retain(|job| {
+            let Some(status) = job.task.try_wait() else { return true };
+            text += &job.line(Some(status));
+            false
+        });
+        if !text.is_empty() {
+            self.ctx.eprint(&text);
+        }
     }
 }

@@ -271,6 +271,12 @@ fn type_in(keys: &str) -> (String, String, i32) {
 }
 
 #[test]
+fn jobs_are_announced() {
+    let (_, err, _) = type_in("sleep 0.01 &\rwhile kill -0 $! 2> /dev/null; do sleep 0.01; done\r");
+    assert_eq!(err, "[1] 2\n[1] Done           2 sleep\n");
+}
+
+#[test]
 fn a_session() {
     for (keys, out, status) in [
         ("echo one\recho two\r", "one\ntwo\n", 0),

@@ -15,18 +15,7 @@ use crate::shell::Shell;
 use crate::simple::NOT_FOUND;
 
 pub(super) fn jobs(shell: &mut Shell, _args: &[&str]) -> Outcome {
-    let lines: Vec<String> = shell
-        .jobs
-        .iter()
-        .map(|job| {
-            let state = match job.task.try_wait() {
-                None => "Running".to_owned(),
-                Some(0) => "Done".to_owned(),
-                Some(status) => format!("Done({status})"),
-            };
-            format!("[{}] {:<9} {}\n", job.number, state, job.task.pid())
-        })
-        .collect();
+    let lines: Vec<String> = shell.jobs.iter().map(|job| job.line(job.task.try_wait())).collect();
     shell.jobs.retain(|job| job.task.try_wait().is_none());
     for line in lines {
         shell.ctx.print(&line);

@@ -1,6 +1,11 @@
 //! `grep`.
 
-use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+use alloc::{
+    collections::VecDeque,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use tracecore::errno::Errno;
 
@@ -8,17 +13,20 @@ use super::Program;
 use super::args::{Input, Options, bad, bare, put_line, usage};
 use super::regex::Regex;
 use crate::ctx::Ctx;
+use crate::sys::FileKind;
 
 /// The table.
 pub(super) const PROGRAMS: &[Program] = &[Program {
     name: "grep",
-    usage: "[-EFHchilnoqsvwx] [-m N] [-A N] [-B N] [-C N] [-e] PATTERN [FILE]...",
+    usage: "[-EFHchilnoqrsvwx] [-m N] [-A N] [-B N] [-C N] [-e] PATTERN [FILE]...",
     help: "print lines that match",
     main: grep,
 }];
 
 /// The most lines that `-B` may ask to be remembered.
 const MAX_BEFORE: usize = 10_000;
+/// Files that `-r` may have found and not searched yet.
+const MAX_FILES: usize = 64 << 10;
 /// Exit status when something went wrong, as opposed to nothing found.
 const TROUBLE: i32 = 2;
 
@@ -51,7 +59,7 @@ struct Progress {
 }
 
 fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
-    let options = match Options::parse(ctx, args, "EFHGchilnoqsvwxe:m:A:B:C:", TROUBLE) {
+    let options = match Options::parse(ctx, args, "EFHGRchilnoqrsvwxe:m:A:B:C:", TROUBLE) {
         Ok(options) => options,
         Err(status) => return status,
     };
@@ -91,6 +99,9 @@ fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
             return TROUBLE;
         }
     };
+    let recursive = options.has('r') || options.has('R');
+    let is_dir = |file: &&str| ctx.sys.stat(&ctx.path(file)).is_ok_and(|stat| stat.kind == FileKind::Dir);
+    let many = files.len() > 1 || (recursive && files.first().is_none_or(is_dir));
     let job = Grep {
         patterns,
         invert: options.has('v'),
@@ -101,22 +112,36 @@ fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
         only: options.has('o'),
         quiet: options.has('q'),
         numbers: options.has('n'),
-        with_name: (files.len() > 1 && !options.has('h')) || options.has('H'),
+        with_name: (many && !options.has('h')) || options.has('H'),
         most: most.unwrap_or(u64::MAX),
         before: usize::try_from(before).unwrap_or(MAX_BEFORE).min(MAX_BEFORE),
         after: usize::try_from(after).unwrap_or(usize::MAX),
     };
     if files.is_empty() {
-        files.push("-");
+        files.push(if recursive { "." } else { "-" });
     }
     let (mut found, mut trouble) = (false, false);
-    for file in files {
-        match ctx.open_input(file).and_then(|io| job.file(ctx, file, &mut Input::new(io))) {
+    // The files still to be searched, the next one last: directories are replaced by what is in them.
+    let mut todo: Vec<String> = files.iter().rev().map(ToString::to_string).collect();
+    while let Some(file) = todo.pop() {
+        let searched = match if recursive { below(ctx, &file) } else { Ok(None) } {
+            Ok(Some(entries)) => {
+                if todo.len() + entries.len() > MAX_FILES {
+                    Err(Errno::E2BIG)
+                } else {
+                    todo.extend(entries);
+                    continue;
+                }
+            }
+            Ok(None) => ctx.open_input(&file).and_then(|io| job.file(ctx, &file, &mut Input::new(io))),
+            Err(e) => Err(e),
+        };
+        match searched {
             Ok(matched) => found |= matched,
             Err(Errno::EINTR) => break,
             Err(e) => {
                 if !options.has('s') {
-                    ctx.fail(file, e);
+                    ctx.fail(&file, e);
                 }
                 trouble = true;
             }
@@ -130,6 +155,19 @@ fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
         (_, true) => TROUBLE,
         (found, false) => i32::from(!found),
     }
+}
+
+/// What is in a directory, in reverse order; `None` if it is none. Links are not followed, and devices, which
+/// may have no end, are left out.
+fn below(ctx: &Ctx, path: &str) -> Result<Option<Vec<String>>, Errno> {
+    if path == "-" || ctx.sys.stat(&ctx.path(path))?.kind != FileKind::Dir {
+        return Ok(None);
+    }
+    let mut entries = ctx.sys.read_dir(&ctx.path(path))?;
+    entries.retain(|entry| matches!(entry.kind, FileKind::File | FileKind::Dir));
+    entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+    let base = path.strip_suffix('/').unwrap_or(path);
+    Ok(Some(entries.into_iter().map(|entry| format!("{base}/{}", entry.name)).collect()))
 }
 
 impl Grep {
