@@ -66,7 +66,7 @@ pub fn run() -> Result<u8> {
         Err(error) => report("the kernel builds", Err(anyhow::anyhow!("{error:#}"))),
     }
     let deny = ["--", "-D", "warnings"];
-    let host = ["clippy", "--quiet", "--workspace", "--exclude", "kernel", "--all-targets"];
+    let host = ["clippy", "--quiet", "--keep-going", "--workspace", "--exclude", "kernel", "--all-targets"];
     report("lints of the host crates", cargo(&[&host[..], &deny].concat()));
     let kernel = ["clippy", "--quiet", "--package", "kernel", "--release", "--target", tools::TARGET];
     report("lints of the kernel", cargo(&[&kernel[..], &deny].concat()));

@@ -22,7 +22,6 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Verb {
     /// Build the kernel and print where its image lies
     Build,

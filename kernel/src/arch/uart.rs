@@ -1,6 +1,6 @@
 //! The PL011 UART: the console's wire.
 //!
-//! Two ways to write. [`write`] takes the lock. [`write_panicking`] does not wait for it: a CPU that dies while another
+//! Two ways to write. [`write()`] takes the lock. [`write_panicking`] does not wait for it: a CPU that dies while another
 //! one prints must still be heard, at the price of mixed letters.
 
 use core::ptr::NonNull;

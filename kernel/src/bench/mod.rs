@@ -20,7 +20,7 @@
 //!
 //! The loop around the operation, and the readings of the counter, are measured on their own with nothing inside and
 //! subtracted. `linux` is what the same operation costs in Linux 7.2 on the same machine, `target` what it shall
-//! cost here, where there are such figures ([`reference`]).
+//! cost here, where there are such figures ([`mod@reference`]).
 
 mod bencher;
 mod reference;
