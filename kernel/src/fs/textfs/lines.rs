@@ -2,7 +2,8 @@
 //!
 //! The rules are Linux's (`trace_parse_run_command`): the bytes of one `write(2)` are cut at newlines; the
 //! last line needs none; `#` starts a comment that ends with the line; an empty line does nothing; a line
-//! that fails ends the write with its errno, and what was done before it stays done:
+//! that fails ends the write with its errno, and what was done before it stays done. One thing differs: `#`
+//! starts a comment at the start of a word only, since names here may have one inside (`{closure#0}`).
 //!
 //! ```text
 //!   "p:a f\n# two more\n\np:b g # here\nnonsense\np:c h"
@@ -26,13 +27,23 @@ pub(crate) fn run(data: &[u8], command: &mut dyn FnMut(&str) -> Result<(), Errno
         if line.len() > LINE_MAX || line.contains(&0) {
             return Err(Errno::EINVAL);
         }
-        let text = line.split(|b| *b == b'#').next().unwrap_or_default();
+        let text = line.get(..comment(line)).unwrap_or_default();
         let text = core::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
         if !text.trim().is_empty() {
             command(text)?;
         }
     }
     Ok(data.len())
+}
+
+/// Where the line's comment begins, or the line ends.
+fn comment(line: &[u8]) -> usize {
+    let mut before = b' ';
+    let mut begins = |byte: u8| {
+        let before = core::mem::replace(&mut before, byte);
+        byte == b'#' && before.is_ascii_whitespace()
+    };
+    line.iter().position(|byte| begins(*byte)).unwrap_or(line.len())
 }
 
 #[cfg(test)]
@@ -65,6 +76,11 @@ mod tests {
     #[test]
     fn comments_end_with_their_line() {
         assert_eq!(split(b"# bad\na # bad\n#\nb"), (Ok(17), strings(&["a ", "b"])));
+    }
+
+    #[test]
+    fn a_name_may_have_a_number_sign_inside() {
+        assert_eq!(split(b"p f::{closure#0}\t#c"), (Ok(19), strings(&["p f::{closure#0}\t"])));
     }
 
     #[test]
