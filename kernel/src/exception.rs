@@ -23,8 +23,8 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use a64::UserRegs;
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
+use crate::arch::STACK_SHIFT;
 use crate::arch::thread::{self, HARDIRQ_OFFSET};
-use crate::arch::{STACK_SHIFT, daif};
 
 /// Everything an exception saves: Linux's arm64 `user_pt_regs`, then what the kernel adds.
 ///
@@ -104,14 +104,9 @@ impl PtRegs {
         self.user.x[30]
     }
 
-    /// Whether interrupts were masked.
-    pub(crate) fn irqs_masked(&self) -> bool {
-        self.user.pstate & daif::I != 0
-    }
-
     /// Address of the frame record that stands for this exception in a chain of frames.
-    pub(crate) fn frame_address(&self) -> usize {
-        &raw const self.frame as usize
+    pub(crate) fn frame_address(&self) -> u64 {
+        (&raw const self.frame).expose_provenance() as u64
     }
 }
 

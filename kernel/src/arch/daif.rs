@@ -8,8 +8,6 @@ pub(crate) struct Daif(u64);
 
 /// PSTATE.I within DAIF and SPSR.
 pub(crate) const I: u64 = 1 << 7;
-/// PSTATE.D: debug exceptions.
-pub(crate) const D: u64 = 1 << 9;
 /// All of D, A, I and F.
 pub(crate) const ALL: u64 = 0xf << 6;
 

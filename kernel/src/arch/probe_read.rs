@@ -90,21 +90,6 @@ pub(crate) fn read(mut addr: u64, to: &mut [u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Copies a string with its terminating zero, as much as fits, and returns how many bytes that was. What does not fit
-/// is cut, and the last byte is a zero all the same.
-pub(crate) fn read_str(addr: u64, to: &mut [u8]) -> Result<usize, Fault> {
-    for (i, slot) in to.iter_mut().enumerate() {
-        *slot = read_u8(addr.wrapping_add(i as u64))?;
-        if *slot == 0 {
-            return Ok(i + 1);
-        }
-    }
-    if let Some(last) = to.last_mut() {
-        *last = 0;
-    }
-    Ok(to.len())
-}
-
 /// The addresses of all loads that may fault.
 pub(crate) fn loads() -> impl Iterator<Item = usize> {
     table().iter().map(|entry| Entry::target(&entry.load) as usize)

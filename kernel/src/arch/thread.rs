@@ -12,11 +12,9 @@ pub(crate) const PREEMPT_OFFSET: u32 = 1;
 pub(crate) const SOFTIRQ_OFFSET: u32 = 1 << 8;
 /// In an interrupt: bits 16-19.
 pub(crate) const HARDIRQ_OFFSET: u32 = 1 << 16;
-/// In an exception that may strike anywhere (a BRK of a probe): bits 20-23.
-pub(crate) const NMI_OFFSET: u32 = 1 << 20;
 /// All bits of [`HARDIRQ_OFFSET`].
 pub(crate) const HARDIRQ_MASK: u32 = 0xf << 16;
-/// All bits of [`NMI_OFFSET`].
+/// In an exception that may strike anywhere: bits 20-23.
 pub(crate) const NMI_MASK: u32 = 0xf << 20;
 /// All bits of [`SOFTIRQ_OFFSET`].
 pub(crate) const SOFTIRQ_MASK: u32 = 0xff << 8;

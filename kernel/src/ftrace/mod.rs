@@ -16,4 +16,4 @@
 
 mod sites;
 
-pub(crate) use sites::{Site, init, site_of, sites};
+pub(crate) use sites::{init, site_of, sites};

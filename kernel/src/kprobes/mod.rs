@@ -47,7 +47,7 @@ mod table;
 pub(crate) mod tests;
 
 pub(crate) use place::{Refusal, check};
-pub(crate) use point::{Flow, Handler, Kprobe, Listed, arm_all, disarm_all, enabled, list, set_enabled};
+pub(crate) use point::{Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, set_enabled};
 
 use tracecore::errno::Errno;
 

@@ -35,6 +35,8 @@
 //! the failure of the run, with the last lines of the console; a test that runs for long is named there.
 
 mod ktap;
+#[expect(unsafe_code, reason = "exceptions and debug registers, on purpose")]
+mod machine;
 mod page;
 mod tests;
 
@@ -64,6 +66,7 @@ pub(crate) struct Group {
 /// Every room that has tests. They are run in this order: what others stand on comes first.
 pub(crate) const GROUPS: &[Group] = &[
     Group { name: "selftest", tests: tests::TESTS },
+    Group { name: "machine", tests: machine::TESTS },
     Group { name: "sync", tests: crate::sync::selftest::TESTS },
     Group { name: "mm", tests: crate::mm::selftest::TESTS },
     Group { name: "time", tests: crate::time::selftest::TESTS },

@@ -9,8 +9,8 @@ use tracecore::event::{HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NMI, SOFTIRQ};
 use tracecore::fetch::{Hit, Program};
 use tracecore::ring::{self, CpuRing, Mode, Refused, Reservation};
 
+use crate::arch::daif;
 use crate::arch::thread::{self, HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, SOFTIRQ_OFFSET};
-use crate::arch::{cpu, daif};
 use crate::boot;
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
@@ -105,26 +105,6 @@ pub(super) fn reader(ring: &'static CpuRing) -> Option<ring::Reader<'static>> {
     })
 }
 
-/// Sums over all rings: everything that was ever asked of them.
-pub(crate) fn totals() -> ring::Totals {
-    let mut sum = ring::Totals::default();
-    for (_, ring) in rings() {
-        let Some(reader) = reader(ring) else { continue };
-        let one = reader.totals();
-        sum.written += one.written;
-        sum.dropped += one.dropped;
-        sum.commit_overrun += one.commit_overrun;
-        sum.too_long += one.too_long;
-        sum.contended += one.contended;
-        sum.discarded += one.discarded;
-        sum.read += one.read;
-        sum.overrun += one.overrun;
-        sum.erased += one.erased;
-        sum.entries += one.entries;
-    }
-    sum
-}
-
 /// Throws away what the rings hold.
 pub(super) fn reset() {
     for (_, ring) in rings() {
@@ -167,7 +147,7 @@ pub(super) fn record_probe(
     addr: u64,
     program: &Program,
     hit: &Hit<'_>,
-) -> Recording {
+) -> Result<(), Refused> {
     program.write_probe(hit, Header::from_word(header(id)), addr, this_ring(pin).ok_or(Refused::Off)?, clock)
 }
 
@@ -180,13 +160,4 @@ pub(super) fn reserve(pin: &impl Pinned, len: usize) -> Result<Reservation<'stat
 #[inline(always)]
 fn this_ring(pin: &impl Pinned) -> Option<&'static CpuRing> {
     RING.this_cpu(pin).get().copied()
-}
-
-/// What became of a record.
-pub(crate) type Recording = Result<(), Refused>;
-
-/// Writes a record of whole words, the first of which is its [`header`].
-#[inline(always)]
-pub(crate) fn record_words(pin: &impl Pinned, words: &[u64]) -> Recording {
-    this_ring(pin).ok_or(Refused::Off)?.write_words(words, clock)
 }

@@ -31,7 +31,7 @@ pub(super) fn init() {
 
 /// What a write is told of a record that was not taken. One that was dropped is counted in `stats`, and as on Linux the
 /// writer is not bothered with it; one that is refused because recording is off is.
-fn outcome(taken: usize, recording: super::Recording) -> Result<usize, Errno> {
+fn outcome(taken: usize, recording: Result<(), Refused>) -> Result<usize, Errno> {
     match recording {
         Err(Refused::Off) => Err(Errno::EBADF),
         _ => Ok(taken),

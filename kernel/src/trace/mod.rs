@@ -31,7 +31,6 @@ mod output;
 
 use tracecore::errno::Errno;
 
-pub(crate) use buffer::{Recording, record_words, totals};
 pub(crate) use misses::misses;
 
 /// Makes the rings and the files. Once, when there is a heap and tasks can run.
