@@ -170,7 +170,7 @@ pub(crate) fn start_workers() -> Result<(), Errno> {
         Prio::NORMAL,
         alloc::boxed::Box::new(|| {
             loop {
-                QUIESCE_WORKER.wait_until(quiesce::has_deferred);
+                QUIESCE_WORKER.wait_for_work(quiesce::has_deferred);
                 quiesce::run_deferred();
             }
         }),

@@ -71,7 +71,7 @@ impl Prio {
 /// What a task does.
 ///
 /// ```text
-///   Running ──sleep──▶ Sleeping / Blocked ──wake──▶ Running ──exit──▶ Dead
+///   Running ──sleep──▶ Sleeping / Blocked / Idle ──wake──▶ Running ──exit──▶ Dead
 /// ```
 ///
 /// Running includes waiting for a CPU.
@@ -86,6 +86,8 @@ pub(crate) enum State {
     Blocked = 2,
     /// Has ended.
     Dead = 3,
+    /// A worker without work. As Blocked, but nobody need wonder what it waits for.
+    Idle = 4,
 }
 
 impl State {
@@ -96,6 +98,7 @@ impl State {
             Self::Sleeping => 'S',
             Self::Blocked => 'D',
             Self::Dead => 'X',
+            Self::Idle => 'I',
         }
     }
 
@@ -104,6 +107,7 @@ impl State {
             0 => Self::Running,
             1 => Self::Sleeping,
             2 => Self::Blocked,
+            4 => Self::Idle,
             _ => Self::Dead,
         }
     }

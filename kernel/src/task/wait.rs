@@ -65,6 +65,13 @@ impl WaitQueue {
         self.wait(false, None, condition);
     }
 
+    /// As [`WaitQueue::wait_until`], for workers.
+    pub(crate) fn wait_for_work(&self, mut condition: impl FnMut() -> bool) {
+        if !condition() {
+            self.sleep(State::Idle, None, &mut condition);
+        }
+    }
+
     /// Sleeps until `condition` holds; EINTR when the task is killed first.
     pub(crate) fn wait_interruptible(&self, condition: impl FnMut() -> bool) -> Result<(), Errno> {
         match self.wait(true, None, condition) {
@@ -80,15 +87,11 @@ impl WaitQueue {
         deadline_ns: Option<u64>,
         mut condition: impl FnMut() -> bool,
     ) -> Wait {
-        if condition() { Wait::Done } else { self.sleep(interruptible, deadline_ns, &mut condition) }
+        let state = if interruptible { State::Sleeping } else { State::Blocked };
+        if condition() { Wait::Done } else { self.sleep(state, deadline_ns, &mut condition) }
     }
 
-    fn sleep(
-        &self,
-        interruptible: bool,
-        deadline_ns: Option<u64>,
-        condition: &mut dyn FnMut() -> bool,
-    ) -> Wait {
+    fn sleep(&self, state: State, deadline_ns: Option<u64>, condition: &mut dyn FnMut() -> bool) -> Wait {
         let task = current();
         let waiter = Waiter { link: Link::new(), task: task.as_ptr() };
         let alarm = Alarm::new(task.as_ptr());
@@ -103,14 +106,14 @@ impl WaitQueue {
                     // SAFETY: it leaves the list below, before it goes away.
                     unsafe { waiters.push_back(&raw const waiter) };
                 }
-                task.set_state(if interruptible { State::Sleeping } else { State::Blocked });
+                task.set_state(state);
             }
             // The state is set, now look: see `run_queue`.
             fence(Ordering::SeqCst);
             if condition() {
                 break Wait::Done;
             }
-            if interruptible && task.interrupted() {
+            if state == State::Sleeping && task.interrupted() {
                 break Wait::Interrupted;
             }
             if alarm.has_fired() {
@@ -168,7 +171,7 @@ impl WaitQueue {
         {
             // SAFETY: entries stay until their waiter has had the lock, which is held here.
             let task = unsafe { &*(*waiter).task };
-            run_queue::wake_quietly(task, &[State::Sleeping, State::Blocked]);
+            run_queue::wake_quietly(task, &[State::Sleeping, State::Blocked, State::Idle]);
             woken += 1;
         }
         woken
@@ -215,7 +218,7 @@ impl Alarm {
         unsafe {
             let alarm = &*timer.cast::<Self>();
             alarm.fired.store(true, Ordering::Release);
-            run_queue::wake_quietly(&*alarm.task, &[State::Sleeping, State::Blocked]);
+            run_queue::wake_quietly(&*alarm.task, &[State::Sleeping, State::Blocked, State::Idle]);
         }
     }
 }

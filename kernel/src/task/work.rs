@@ -74,7 +74,7 @@ impl WorkQueue {
     fn run(&self) {
         loop {
             let mut work = None;
-            self.worker.wait_until(|| {
+            self.worker.wait_for_work(|| {
                 work = self.pending.lock().pop_front();
                 work.is_some()
             });

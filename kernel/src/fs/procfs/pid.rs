@@ -126,6 +126,7 @@ fn status(task: &task::Task, out: &mut dyn Write) -> fmt::Result {
         State::Sleeping => "sleeping",
         State::Blocked => "disk sleep",
         State::Dead => "dead",
+        State::Idle => "idle",
     };
     let (pid, (voluntary, involuntary)) = (task.pid(), task.switches());
     writeln!(out, "Name:\t{}", task.name())?;
