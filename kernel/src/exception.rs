@@ -1,7 +1,7 @@
 //! Exceptions: the registers they save, and who handles them.
 //!
 //! `exception.S` saves the whole register file and calls [`el1_sync`] or [`el1_irq`]. Here ESR_EL1 is decoded, by one
-//! `match`, and handed to the owner of a slot. This file knows no owner: rooms on higher floors fill the slots once, at
+//! `match` behind the test for a BRK, and handed to the owner of a slot. This file knows no owner: rooms on higher floors fill the slots once, at
 //! boot.
 //!
 //! ```text
@@ -18,13 +18,13 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use a64::UserRegs;
-use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
+use aarch64_cpu::registers::{FAR_EL1, Readable};
 
-use crate::arch::STACK_SHIFT;
 use crate::arch::thread::{self, HARDIRQ_OFFSET};
+use crate::arch::{STACK_SHIFT, daif};
 
 /// Everything an exception saves: Linux's arm64 `user_pt_regs`, then what the kernel adds.
 ///
@@ -49,6 +49,8 @@ struct FrameRecord {
 }
 
 const _: () = assert!(size_of::<PtRegs>().is_multiple_of(16));
+// step_return loads the two as a pair.
+const _: () = assert!(offset_of!(OutOfLineStep, next) == offset_of!(OutOfLineStep, ends) + 8);
 
 impl PtRegs {
     /// The registers in the layout of Linux's `user_pt_regs`.
@@ -169,7 +171,7 @@ const FAULT_SLOTS: usize = 4;
 
 static BRK: [Slot; BRK_SLOTS] = [Slot::EMPTY; BRK_SLOTS];
 static FAULT: [Slot; FAULT_SLOTS] = [Slot::EMPTY; FAULT_SLOTS];
-static STEP: Slot = Slot::EMPTY;
+static STEP_HOOK: Slot = Slot::EMPTY;
 static BREAKPOINT: Slot = Slot::EMPTY;
 static WATCHPOINT: Slot = Slot::EMPTY;
 static IRQ: Slot = Slot::EMPTY;
@@ -195,7 +197,7 @@ pub(crate) fn register_brk(imm: u16, hook: Hook) -> Result<(), SlotTaken> {
 /// Hands a class of debug exceptions at EL1 to `hook`.
 pub(crate) fn register_debug(class: DebugClass, hook: Hook) -> Result<(), SlotTaken> {
     let slot = match class {
-        DebugClass::Step => &STEP,
+        DebugClass::Step => &STEP_HOOK,
         DebugClass::Breakpoint => &BREAKPOINT,
         DebugClass::Watchpoint => &WATCHPOINT,
     };
@@ -233,17 +235,25 @@ const EC_BRK64: u64 = 0x3c;
 const EC_SHIFT: u32 = 26;
 
 noinstr! {
-    /// A synchronous exception from EL1.
+    /// A synchronous exception from EL1, with ESR_EL1. A probe's BRK comes first: nothing else is as frequent.
     #[unsafe(no_mangle)]
-    extern "C" fn el1_sync(regs: &mut PtRegs) {
-        let esr = ESR_EL1.get();
-        let handled = match esr >> EC_SHIFT & 0x3f {
-            EC_BRK64 => match BRK.get((esr & 0xffff) as usize) {
-                Some(slot) => hook(slot, regs),
-                None => Handled::No,
-            },
+    extern "C" fn el1_sync(regs: &mut PtRegs, esr: u64) {
+        if esr >> EC_SHIFT == EC_BRK64
+            && let Some(slot) = BRK.get((esr & 0xffff) as usize)
+            && hook(slot, regs) == Handled::Yes
+        {
+            return;
+        }
+        other_sync(regs, esr);
+    }
+
+    /// Everything else.
+    #[cold]
+    #[inline(never)]
+    fn other_sync(regs: &mut PtRegs, esr: u64) {
+        let handled = match esr >> EC_SHIFT {
             EC_DATA_ABORT | EC_INSTRUCTION_ABORT => fault(regs, esr),
-            EC_STEP => hook(&STEP, regs),
+            EC_STEP => hook(&STEP_HOOK, regs),
             EC_BREAKPOINT => hook(&BREAKPOINT, regs),
             EC_WATCHPOINT => hook(&WATCHPOINT, regs),
             _ => Handled::No,
@@ -315,6 +325,59 @@ fn die(regs: &mut PtRegs, death: Death) -> ! {
     crate::arch::power::halt()
 }
 
+/// BRK immediate behind a word that is stepped out of line; Linux's (`arch/arm64/include/asm/brk-imm.h`).
+pub(crate) const BRK_STEP_DONE: u16 = 0x006;
+
+/// A word being stepped out of line on this CPU: where it ends and how the interrupted code goes on. `exception.S`
+/// finishes it by itself, in a quarter of the instructions that a way through Rust takes.
+///
+/// One per CPU is enough: a word is stepped with everything masked, and no other step begins before it has ended or
+/// faulted.
+#[repr(C)]
+pub(crate) struct OutOfLineStep {
+    /// Address of the BRK behind the word; 0 while nothing is being stepped.
+    ends: AtomicU64,
+    /// Where the interrupted code goes on.
+    next: AtomicU64,
+    /// PSTATE.DAIF of the interrupted code.
+    daif: AtomicU64,
+}
+
+#[unsafe(link_section = ".percpu")]
+static STEP: OutOfLineStep =
+    OutOfLineStep { ends: AtomicU64::new(0), next: AtomicU64::new(0), daif: AtomicU64::new(0) };
+
+impl OutOfLineStep {
+    /// This CPU's, for a handler of an exception: it cannot be migrated.
+    #[inline(always)]
+    pub(crate) fn this_cpu() -> &'static Self {
+        // SAFETY: the copy of a per-CPU variable lives as long as the kernel.
+        unsafe { &*crate::arch::cpu::this_cpu_ptr(&raw const STEP) }
+    }
+
+    /// Has the interrupted code resume in the slot at `slot`, with everything masked; behind its one word it goes on at
+    /// `next`, with the masks that it has now.
+    #[inline(always)]
+    pub(crate) fn begin(&self, regs: &mut PtRegs, slot: u64, next: u64) {
+        self.ends.store(slot + 4, Ordering::Relaxed);
+        self.next.store(next, Ordering::Relaxed);
+        self.daif.store(regs.pstate() & daif::ALL, Ordering::Relaxed);
+        regs.set_pstate(regs.pstate() | daif::ALL);
+        regs.set_pc(slot);
+    }
+
+    /// The word in the slot has faulted, if the PC is there: as if it had done so `4` bytes before `next`, unmasked as it was.
+    #[inline(always)]
+    pub(crate) fn fault(&self, regs: &mut PtRegs) {
+        let ends = self.ends.load(Ordering::Relaxed);
+        if ends != 0 && regs.pc() + 4 == ends {
+            self.ends.store(0, Ordering::Relaxed);
+            regs.set_pc(self.next.load(Ordering::Relaxed) - 4);
+            regs.set_pstate(regs.pstate() & !daif::ALL | self.daif.load(Ordering::Relaxed));
+        }
+    }
+}
+
 /// Top of the stack on which a CPU reports that its stack overflowed.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".percpu")]
@@ -339,4 +402,9 @@ global_asm!(
     unexpected = sym exception_unexpected,
     overflow = sym exception_stack_overflow,
     overflow_stack = sym OVERFLOW_STACK_TOP,
+    step = sym STEP,
+    step_esr = const EC_BRK64 << EC_SHIFT | 1 << 25 | BRK_STEP_DONE as u64,
+    step_ends = const offset_of!(OutOfLineStep, ends),
+    step_daif = const offset_of!(OutOfLineStep, daif),
+    daif = const daif::ALL,
 );

@@ -16,7 +16,7 @@
 
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{PAR_EL1, Readable, TTBR0_EL1, TTBR1_EL1, Writeable};
@@ -361,6 +361,10 @@ fn leaf_entry(va: usize) -> Option<NonNull<AtomicU64>> {
     None
 }
 
+/// The level 3 entries of the fixmap's pages, once looked up; they never move.
+static FIXMAP_ENTRIES: [AtomicPtr<AtomicU64>; FIXMAP_PAGES] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; FIXMAP_PAGES];
+
 /// A page of the fixmap that shows some physical page, writable, until dropped.
 ///
 /// Only `text` has one, under its lock; there are [`FIXMAP_PAGES`] of them, told apart by `index`.
@@ -380,7 +384,15 @@ impl Alias {
             return None;
         }
         let va = FIXMAP + index * PAGE_SIZE;
-        let entry = leaf_entry(va)?;
+        let known = NonNull::new(FIXMAP_ENTRIES[index].load(Ordering::Relaxed));
+        let entry = match known {
+            Some(entry) => entry,
+            None => {
+                let entry = leaf_entry(va)?;
+                FIXMAP_ENTRIES[index].store(entry.as_ptr(), Ordering::Relaxed);
+                entry
+            }
+        };
         let flags = Perm::ReadWrite.attributes() | El1Attributes::TABLE_OR_PAGE;
         // SAFETY: `entry` is the fixmap's own; nobody else writes it (this function's promise).
         unsafe { entry.as_ref() }

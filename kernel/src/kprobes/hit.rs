@@ -10,7 +10,7 @@ use tracecore::reentry::{OnHit, Reentry};
 use super::point::{Flow, Point, Run};
 use super::{BRK_PROBE, table};
 use crate::arch::{daif, probe_read};
-use crate::exception::{Handled, PtRegs};
+use crate::exception::{Handled, OutOfLineStep, PtRegs};
 use crate::sync::{CpuPin, per_cpu};
 
 per_cpu! {
@@ -55,9 +55,13 @@ noinstr! {
         }
         match point.run() {
             &Run::Slot(slot) => {
-                state.begin_step(id(point), regs.pstate() & daif::ALL);
-                regs.set_pstate(regs.pstate() | daif::ALL);
-                regs.set_pc(slot);
+                if point.has_post() {
+                    state.begin_step(id(point), regs.pstate() & daif::ALL);
+                    regs.set_pstate(regs.pstate() | daif::ALL);
+                    regs.set_pc(slot);
+                } else {
+                    OutOfLineStep::this_cpu().begin(regs, slot, point.addr() + 4);
+                }
             }
             Run::Simulate(op) => {
                 if op.run(regs.user_mut(), &LITERALS).is_err() {
@@ -70,7 +74,8 @@ noinstr! {
         Handled::Yes
     }
 
-    /// BRK #6 behind the word in a slot: it has executed.
+    /// BRK #6 behind the word in a slot, of a probe with post handlers: it has executed. (Without them nothing is left to
+    /// do, and `exception.S` does it.)
     pub(super) fn step_done(regs: &mut PtRegs) -> Handled {
         let pin = pinned();
         let state = STATE.this_cpu(&pin);
@@ -85,6 +90,7 @@ noinstr! {
     pub(super) fn fault(regs: &mut PtRegs, _esr: u64, _far: u64) -> Handled {
         let pin = pinned();
         let state = STATE.this_cpu(&pin);
+        OutOfLineStep::this_cpu().fault(regs);
         if let Some(point) = stepping(state, regs, 0) {
             // As if the word had faulted in its place. The other hooks see the PC of the probe.
             regs.set_pc(point.addr());

@@ -18,7 +18,8 @@
 //!                          brk #6            the fault is what it would have been without one
 //!                            │ BRK exception
 //!                            ▼
-//!                      hit::step_done ── PC behind the probe, DAIF as it was ──▶ post handlers, resume
+//!                      no post handlers: exception.S alone: PC behind the probe, DAIF as it was, resume
+//!                      else hit::step_done: the same, then the post handlers
 //! ```
 //!
 //! What a CPU keeps between these exceptions, and why two words are enough at any depth, is `tracecore::reentry`.
@@ -49,12 +50,11 @@ pub(crate) mod tests;
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, set_enabled};
 
+pub(crate) use crate::exception::BRK_STEP_DONE;
 use tracecore::errno::Errno;
 
 /// BRK immediate of a probe; Linux's (`arch/arm64/include/asm/brk-imm.h`).
 pub(crate) const BRK_PROBE: u16 = 0x004;
-/// BRK immediate behind the word in a slot; Linux's.
-pub(crate) const BRK_STEP_DONE: u16 = 0x006;
 
 /// Takes the two breakpoints and a fault slot. Once, at boot.
 pub(crate) fn init() -> Result<(), Errno> {

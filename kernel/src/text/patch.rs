@@ -147,7 +147,9 @@ pub(crate) fn commit(patches: &mut [Patch]) -> Result<(), PatchError> {
     if crate::arch::daif::irqs_masked() && cpu::online() > 1 {
         return Err(PatchError::Context);
     }
-    patches.sort_unstable_by_key(|patch| patch.addr);
+    if !patches.is_sorted_by_key(|patch| patch.addr) {
+        patches.sort_unstable_by_key(|patch| patch.addr);
+    }
     let writer = Writer::lock();
     writer.check(patches)?;
     if patches.iter().all(|patch| live(patch.expected) && live(patch.new)) {

@@ -73,7 +73,7 @@ impl Handler for Recorder {
     #[inline]
     fn pre(&self, addr: u64, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
         self.hits.count();
-        let comm = task::current().comm();
+        let comm = if self.program.has_texts() { task::current().comm() } else { [0; task::COMM_LEN] };
         let hit = Hit { regs: regs.user(), comm: &comm, entry_args: &[], env: &ENV };
         // A record that is refused is counted by the ring.
         if buffer::record_probe(pin, self.id, addr, &self.program, &hit).is_ok() {
