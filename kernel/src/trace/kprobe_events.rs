@@ -19,13 +19,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
 use tracecore::event::{Class, PROBE_ARGS_AT, probe_class};
-use tracecore::fetch::{Env, Hit, Program};
+use tracecore::fetch::{Env, Hit, Program, STACK_BYTES};
 use tracecore::misses;
 use tracecore::probe::{self, Blame, Command, Definition, ErrorKind, ProbeError, Removal};
 
 use super::names::Kernel;
 use super::{buffer, comms, errors, events};
-use crate::arch::{MAX_CPUS, cpu};
+use crate::arch::{MAX_CPUS, STACK_SIZE, cpu};
 use crate::exception::PtRegs;
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
@@ -37,6 +37,9 @@ use crate::task::{self, Mutex};
 const SUBSYSTEM: &str = "trace_kprobe";
 /// Probes that can be defined at once.
 const MAX_PROBES: usize = 16 * 1024;
+
+// What `$stackN` takes for the end of a stack is the end of one.
+const _: () = assert!(STACK_BYTES == STACK_SIZE as u64);
 
 const ENV: Env<'static> = Env { memory: &Kernel, symbols: &Kernel };
 

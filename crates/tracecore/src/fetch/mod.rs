@@ -51,7 +51,7 @@ use symbol::symbol_text;
 /// Bytes of a task's name.
 pub const COMM_LEN: usize = 16;
 /// Size and alignment of a kernel stack: `$stackN` beyond it reads as 0.
-pub const STACK_BYTES: u64 = 16 << 10;
+pub const STACK_BYTES: u64 = 32 << 10;
 
 /// What does not change from hit to hit.
 #[derive(Clone, Copy)]
