@@ -208,6 +208,7 @@ impl Ctx {
             if all.len() + got.len() > MAX_HELD_BYTES {
                 return Err(Errno::EFBIG);
             }
+            all.try_reserve(got.len()).map_err(|_| Errno::ENOMEM)?;
             all.extend_from_slice(got);
         }
     }

@@ -35,7 +35,9 @@ pub const MAX_SHELLS: usize = 1;
 pub const MAX_JOBS: usize = 64;
 /// Variables of one shell.
 pub const MAX_VARS: usize = 1024;
-/// Bytes of a file that a program must hold whole (`sort`, `tail`).
+/// Bytes of all values of a shell's variables.
+pub const MAX_VAR_BYTES: usize = 2 << 20;
+/// Bytes that a program may hold of its input (`sort`, `tail`), with what it costs to hold them.
 pub const MAX_HELD_BYTES: usize = 16 << 20;
 /// Bytes of one line of text that a program must hold whole (`grep`, `cut`, `uniq`).
 pub const MAX_TEXT_LINE: usize = 1 << 20;

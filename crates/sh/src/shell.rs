@@ -20,7 +20,7 @@ use crate::code::{Op, Script};
 use crate::ctx::{Ctx, SIGINT, Stop};
 use crate::exec::Place;
 use crate::lexer::ParseError;
-use crate::limits::{MAX_COMMAND_BYTES, MAX_JOBS, MAX_SHELLS, MAX_VARS};
+use crate::limits::{MAX_COMMAND_BYTES, MAX_JOBS, MAX_SHELLS, MAX_VAR_BYTES, MAX_VARS};
 use crate::parser;
 use crate::sys::Task;
 
@@ -119,6 +119,7 @@ pub struct Shell {
     /// Does a person type the lines? Then jobs are announced, and Ctrl-C ends a command, not the shell.
     pub interactive: bool,
     pub(crate) vars: Arc<BTreeMap<String, Var>>,
+    var_bytes: usize,
     pub(crate) functions: Arc<BTreeMap<String, Function>>,
     pub(crate) params: Vec<String>,
     pub(crate) arg0: String,
@@ -148,8 +149,9 @@ impl Shell {
         }
         let pid = ctx.sys.pid();
         Self {
-            ctx,
             interactive: false,
+            var_bytes: ctx.env.iter().map(|(_, value)| value.len()).sum(),
+            ctx,
             vars: Arc::new(vars),
             functions: Arc::default(),
             params: Vec::new(),
@@ -296,6 +298,11 @@ impl Shell {
     /// # Errors
     /// A message: it is read-only, or there are too many.
     pub fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        let old = self.vars.get(name).map_or(0, |var| var.value.len());
+        let bytes = self.var_bytes.saturating_sub(old) + value.len();
+        if bytes > MAX_VAR_BYTES {
+            return Err(format!("{name}: too much in variables"));
+        }
         let vars = Arc::make_mut(&mut self.vars);
         let full = vars.len() >= MAX_VARS;
         match vars.get_mut(name) {
@@ -311,16 +318,20 @@ impl Shell {
                 vars.insert(name.to_owned(), Var { value, exported: false, readonly: false });
             }
         }
+        self.var_bytes = bytes;
         Ok(())
     }
 
     /// Puts a variable back to what it was.
     pub(crate) fn put_back(&mut self, name: &str, old: Option<Var>) {
         let vars = Arc::make_mut(&mut self.vars);
+        let new_len = old.as_ref().map_or(0, |var| var.value.len());
         let gone = match old {
             Some(var) => vars.insert(name.to_owned(), var),
             None => vars.remove(name),
         };
+        let gone_len = gone.as_ref().map_or(0, |var| var.value.len());
+        self.var_bytes = self.var_bytes.saturating_sub(gone_len) + new_len;
         if gone.is_some_and(|var| var.exported) || vars.get(name).is_some_and(|var| var.exported) {
             self.export_env();
         }
@@ -371,6 +382,7 @@ impl Shell {
             ctx,
             interactive: false,
             vars: self.vars.clone(),
+            var_bytes: self.var_bytes,
             functions: self.functions.clone(),
             params: self.params.clone(),
             arg0: self.arg0.clone(),

@@ -155,6 +155,11 @@ fn limits() {
     refused("x=$(seq 1 1000); x=\"$x $x $x $x $x\"; set -- $x $x $x $x", "expansion too long");
     refused("x=$(yes)", "Argument list too long");
     refused("i=0; while true; do eval v$i=1; i=$((i+1)); done", "too many variables");
+    refused(
+        "x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 15 ]; do x=$x$x; i=$((i+1)); done; a=$x; b=$x; c=$x; d=$x; e=$x",
+        "too much in variables",
+    );
+    refused("yes | tail -n 100000000", "File too large");
     refused("cat /dev/zero | grep x", "File too large");
     refused("yes | sort | tail -n 1", "File too large");
     refused("tail -n 10 < /dev/zero", "File too large");

@@ -1,7 +1,6 @@
 //! Builtins about background jobs.
 
 use alloc::{
-    borrow::ToOwned,
     format,
     string::{String, ToString},
     vec::Vec,

@@ -13,6 +13,7 @@ use super::Program;
 use super::args::{Input, Options, bad, bare, put_line, usage};
 use super::regex::Regex;
 use crate::ctx::Ctx;
+use crate::limits::MAX_HELD_BYTES;
 use crate::sys::FileKind;
 
 /// The table.
@@ -53,6 +54,7 @@ struct Progress {
     matched: u64,
     /// Lines before a match, to be shown when one comes.
     held: VecDeque<(u64, Vec<u8>)>,
+    held_bytes: usize,
     /// Lines still to be shown after a match.
     trailing: usize,
     last_shown: u64,
@@ -206,7 +208,14 @@ impl Grep {
     fn file(&self, ctx: &mut Ctx, file: &str, input: &mut Input) -> Result<bool, Errno> {
         let name = if file == "-" { "(standard input)" } else { file };
         let mut line = Vec::new();
-        let mut at = Progress { number: 0, matched: 0, held: VecDeque::new(), trailing: 0, last_shown: 0 };
+        let mut at = Progress {
+            number: 0,
+            matched: 0,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            trailing: 0,
+            last_shown: 0,
+        };
         while at.matched < self.most || at.trailing > 0 {
             if !input.line(ctx, &mut line)? || ctx.stopped().is_some() {
                 break;
@@ -257,6 +266,7 @@ impl Grep {
             if (self.before > 0 || self.after > 0) && at.last_shown > 0 && first > at.last_shown + 1 {
                 ctx.print("--\n");
             }
+            at.held_bytes = 0;
             for (number, held) in core::mem::take(&mut at.held) {
                 self.prefix(ctx, name, number, '-');
                 put_line(ctx, &held);
@@ -266,10 +276,13 @@ impl Grep {
             at.trailing -= 1;
         } else {
             if self.before > 0 && !self.only {
-                if at.held.len() >= self.before {
-                    at.held.pop_front();
-                }
                 at.held.push_back((at.number, text.to_vec()));
+                at.held_bytes += text.len();
+                // Fewer than were asked for, when the lines are huge.
+                while at.held.len() > self.before || at.held_bytes > MAX_HELD_BYTES {
+                    let Some((_, oldest)) = at.held.pop_front() else { break };
+                    at.held_bytes -= oldest.len();
+                }
             }
             return;
         }

@@ -153,6 +153,9 @@ fn from_byte(ctx: &mut Ctx, input: &mut Input, from: u64) -> Result<(), Errno> {
     }
 }
 
+/// What a line costs that is kept by itself, beyond its bytes.
+const PIECE_COST: usize = 48;
+
 /// Keeps the last lines or bytes until the end.
 fn last(ctx: &mut Ctx, input: &mut Input, count: u64, bytes: bool) -> Result<(), Errno> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -169,6 +172,8 @@ fn last(ctx: &mut Ctx, input: &mut Input, count: u64, bytes: bool) -> Result<(),
             break;
         }
         size += piece.len();
+        piece.shrink_to_fit();
+        kept.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         kept.push_back(core::mem::take(&mut piece));
         // A piece can go when the others are enough.
         while let Some(oldest) = kept.front().map(Vec::len) {
@@ -179,7 +184,7 @@ fn last(ctx: &mut Ctx, input: &mut Input, count: u64, bytes: bool) -> Result<(),
             size -= oldest;
             kept.pop_front();
         }
-        if size > MAX_HELD_BYTES {
+        if size + kept.len() * PIECE_COST > MAX_HELD_BYTES {
             return Err(Errno::EFBIG);
         }
     }

@@ -1,6 +1,6 @@
 //! `sort`.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use tracecore::errno::Errno;
@@ -17,6 +17,34 @@ pub(super) const PROGRAMS: &[Program] = &[Program {
     help: "sort lines",
     main: sort,
 }];
+
+/// Lines one behind the other, so that a short one costs little: where it starts, and its length.
+#[derive(Default)]
+struct Text {
+    bytes: Vec<u8>,
+    lines: Vec<(u32, u32)>,
+}
+
+impl Text {
+    fn push(&mut self, line: &[u8]) -> Result<(), Errno> {
+        let start = self.bytes.len();
+        if start + line.len() + size_of_val(self.lines.as_slice()) > MAX_HELD_BYTES {
+            return Err(Errno::EFBIG);
+        }
+        self.bytes.try_reserve(line.len()).map_err(|_| Errno::ENOMEM)?;
+        self.lines.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        self.bytes.extend_from_slice(line);
+        let number = |n: usize| u32::try_from(n).map_err(|_| Errno::EFBIG);
+        self.lines.push((number(start)?, number(line.len())?));
+        Ok(())
+    }
+
+    fn line(&self, (start, len): (u32, u32)) -> &[u8] {
+        let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let start = number(start);
+        self.bytes.get(start..start.saturating_add(number(len))).unwrap_or_default()
+    }
+}
 
 /// How keys are compared.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -190,16 +218,11 @@ fn sort(ctx: &mut Ctx, args: &[&str]) -> i32 {
             return 2;
         }
     };
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    let mut size = 0;
+    let mut text = Text::default();
     let status = each_input(ctx, &options.rest, |ctx, _, input| {
-        let mut line = vec![];
+        let mut line = Vec::new();
         while input.line(ctx, &mut line)? {
-            size += line.len();
-            if size > MAX_HELD_BYTES {
-                return Err(Errno::EFBIG);
-            }
-            lines.push(bare(&line).to_vec());
+            text.push(bare(&line))?;
         }
         Ok(())
     });
@@ -214,26 +237,25 @@ fn sort(ctx: &mut Ctx, args: &[&str]) -> i32 {
         keys.iter().map(one).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     };
     let (unique, stable) = (options.has('u'), options.has('s'));
-    // Sorted by number of the line, with that number as the last key: stable, and without the scratch space
-    // on the stack that the stable sort of `core` uses.
-    let mut order: Vec<usize> = (0..lines.len()).collect();
-    let line = |at: usize| lines.get(at).map(Vec::as_slice).unwrap_or_default();
-    order.sort_unstable_by(|&a, &b| {
-        let mut result = by_keys(line(a), line(b));
+    // The place of a line is the last key, so equal ones keep their order; the stable sort of `core` would
+    // do the same with 4 KiB of scratch space on the stack.
+    let mut lines = core::mem::take(&mut text.lines);
+    lines.sort_unstable_by(|&a, &b| {
+        let mut result = by_keys(text.line(a), text.line(b));
         if !stable && !unique {
-            let whole = line(a).cmp(line(b));
+            let whole = text.line(a).cmp(text.line(b));
             result = result.then(if how.reverse { whole.reverse() } else { whole });
         }
         result.then(a.cmp(&b))
     });
     if unique {
-        order.dedup_by(|b, a| by_keys(line(*a), line(*b)).is_eq());
+        lines.dedup_by(|b, a| by_keys(text.line(*a), text.line(*b)).is_eq());
     }
-    for at in order {
+    for place in lines {
         if ctx.stopped().is_some() {
             break;
         }
-        put_line(ctx, line(at));
+        put_line(ctx, text.line(place));
     }
     if status == 0 { 0 } else { 2 }
 }
