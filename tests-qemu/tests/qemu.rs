@@ -51,7 +51,9 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
         add(&mut groups, page.boot, true, false, page.session);
     }
     for ((boot, _), batches) in groups {
-        for sessions in batches {
+        for mut sessions in batches {
+            // What was not asked for is not run only because it would share the machine.
+            sessions.retain(|s| s.parts.iter().any(|p| is_asked_for(&p.name, arguments)));
             trials.extend(batch_trials(&kernel, &boot, sessions));
         }
     }
@@ -64,6 +66,11 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
         }
     }
     Ok(trials)
+}
+
+/// Whether the filter, if there is one, leaves a test of this name.
+fn is_asked_for(name: &str, arguments: &Arguments) -> bool {
+    arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
 }
 
 /// Puts a session with those that can share its boot; one that cannot gets a batch of its own.

@@ -120,9 +120,9 @@ fn look(only: Only) -> Pieces {
                 let mut start = Vec::new();
                 for (cpu, ring) in selected(only) {
                     let Some(reader) = buffer::reader(ring) else { continue };
-                    let totals = reader.totals();
-                    entries += totals.entries;
-                    written += totals.entries + totals.overrun;
+                    let stats = reader.stats(0);
+                    entries += stats.entries;
+                    written += stats.entries + stats.overrun;
                     start.push((cpu, reader.cursor()));
                 }
                 text::heading("nop", entries, written, crate::arch::cpu::online(), &mut text);
