@@ -37,8 +37,9 @@ pub const MAX_JOBS: usize = 64;
 pub const MAX_VARS: usize = 1024;
 /// Bytes of all values of a shell's variables.
 pub const MAX_VAR_BYTES: usize = 2 << 20;
-/// Bytes that a program may hold of its input (`sort`, `tail`), with what it costs to hold them.
-pub const MAX_HELD_BYTES: usize = 16 << 20;
+/// Bytes that a program may hold of its input (`sort`, `tail`), with what it costs to hold them: as
+/// much as there is in one piece (a page allocator of eleven orders hands out 4 MiB).
+pub const MAX_HELD_BYTES: usize = 4 << 20;
 /// Bytes of one line of text that a program must hold whole (`grep`, `cut`, `uniq`).
 pub const MAX_TEXT_LINE: usize = 1 << 20;
 /// Lines that the editor remembers.
