@@ -326,6 +326,7 @@ impl Shell {
         self.ctx.flush();
         match op {
             Op::Async { end } => {
+                self.room_for_job()?;
                 let mut child = self.fork()?;
                 child.ctx.since = None;
                 child.ctx.stdin = Arc::new(Empty);

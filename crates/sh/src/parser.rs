@@ -140,6 +140,9 @@ impl Level {
     }
 }
 
+/// Words that end a list.
+const ENDS: &[&str] = &["}", "then", "elif", "else", "fi", "do", "done", "esac"];
+
 /// What may come next.
 enum Expect {
     /// A command, or the end of the list.
@@ -339,6 +342,15 @@ impl<'a> Parser<'a> {
                 self.end_item()?;
                 self.end_arm()
             }
+            // Behind a construct, `fi fi` needs no `;`: the list ends all the same.
+            Token::Word(ref word) if word.literal().is_some_and(|text| ENDS.contains(&text)) => {
+                let text = String::from(word.literal().unwrap_or_default());
+                self.end_item()?;
+                match self.reserved(&text, false)? {
+                    Some(next) => Ok(next),
+                    None => self.unexpected(&token),
+                }
+            }
             other => self.unexpected(&other),
         }
     }
@@ -494,7 +506,7 @@ impl<'a> Parser<'a> {
                 self.emit(Op::Succeed);
                 self.close_case()?
             }
-            ("}" | "then" | "elif" | "else" | "fi" | "do" | "done" | "esac", _) => {
+            _ if ENDS.contains(&text) => {
                 return self.unexpected(&Token::Word(Word { parts: vec![Part::Text(text.into())] }));
             }
             _ => return Ok(None),

@@ -452,14 +452,20 @@ impl Shell {
         }
     }
 
-    /// Remembers a background job; forgets those that have ended, when there are too many.
-    pub(crate) fn add_job(&mut self, name: String, task: Box<dyn Task>) {
+    /// Is there room for one more background job? Those that have ended make room, which `wait` then no
+    /// longer knows.
+    pub(crate) fn room_for_job(&mut self) -> Result<(), Halt> {
         if self.jobs.len() >= MAX_JOBS {
             self.jobs.retain(|job| job.task.try_wait().is_none());
         }
         if self.jobs.len() >= MAX_JOBS {
-            self.jobs.remove(0);
+            return Err(self.abandon(format_args!("too many background jobs")));
         }
+        Ok(())
+    }
+
+    /// Remembers a background job.
+    pub(crate) fn add_job(&mut self, name: String, task: Box<dyn Task>) {
         let number = self.jobs.last().map_or(1, |job| job.number + 1);
         self.last_job = Some(task.pid());
         if self.interactive {
