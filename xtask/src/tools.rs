@@ -76,21 +76,8 @@ pub fn qemu(wanted: Option<&Path>) -> Result<PathBuf> {
     if answers(Path::new(QEMU)) {
         return Ok(QEMU.into());
     }
-    if is_root() && in_path("apt-get") {
-        eprintln!("installing {QEMU} with apt");
-        let apt = |args: &[&str]| {
-            let done = Command::new("apt-get")
-                .args(args)
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .status();
-            done.is_ok_and(|s| s.success())
-        };
-        let install = ["install", "-y", "-q", "--no-install-recommends", "qemu-system-arm"];
-        if (apt(&install) || (apt(&["update", "-q"]) && apt(&install))) && answers(Path::new(QEMU)) {
-            return Ok(QEMU.into());
-        }
+    if apt_install("qemu-system-arm") && answers(Path::new(QEMU)) {
+        return Ok(QEMU.into());
     }
     Err(MissingTool { tool: QEMU.into(), command: install_hint() }.into())
 }
@@ -112,21 +99,50 @@ fn major_version(text: &str) -> Option<u32> {
     text.split_once("version ")?.1.split('.').next()?.parse().ok()
 }
 
-/// A gdb that knows arm64.
+/// A gdb that knows arm64, installed first where that needs no question.
 pub fn gdb() -> Result<PathBuf> {
-    for name in ["gdb-multiarch", "aarch64-none-elf-gdb", "aarch64-linux-gnu-gdb", "aarch64-elf-gdb", "gdb"] {
-        // A plain gdb may have been built for its host alone.
-        let knows = Command::new(name)
-            .args(["-nx", "-batch", "-ex", "set architecture aarch64"])
-            .stdin(Stdio::null())
-            .output()
-            .is_ok_and(|out| out.status.success() && !out.stderr.starts_with(b"Undefined item"));
-        if knows {
-            return Ok(name.into());
-        }
+    let found = || GDBS.iter().find(|name| knows_arm64(name)).map(PathBuf::from);
+    if let Some(gdb) = found() {
+        return Ok(gdb);
+    }
+    if let Some(gdb) = apt_install("gdb-multiarch").then(found).flatten() {
+        return Ok(gdb);
     }
     let command = with_package("gdb-multiarch", "gdb", "gdb", "aarch64-elf-gdb");
     Err(MissingTool { tool: "a gdb that knows arm64".into(), command }.into())
+}
+
+/// Where such a gdb may be found.
+const GDBS: &[&str] =
+    &["gdb-multiarch", "aarch64-none-elf-gdb", "aarch64-linux-gnu-gdb", "aarch64-elf-gdb", "gdb"];
+
+/// Whether a gdb is there and knows arm64: a plain one may have been built for its host alone.
+fn knows_arm64(name: &str) -> bool {
+    let asked = Command::new(name)
+        .args(["-nx", "-batch", "-ex", "set architecture aarch64"])
+        .stdin(Stdio::null())
+        .output();
+    asked.is_ok_and(|out| out.status.success() && !out.stderr.starts_with(b"Undefined item"))
+}
+
+/// Installs a package with apt, where it is there and we are root, so that nobody has to be asked.
+fn apt_install(package: &str) -> bool {
+    if !is_root() || !in_path("apt-get") {
+        return false;
+    }
+    eprintln!("installing {package} with apt");
+    let apt = |args: &[&str]| {
+        let done = Command::new("apt-get")
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status();
+        done.is_ok_and(|s| s.success())
+    };
+    let install = ["install", "-y", "-q", "--no-install-recommends", package];
+    // The lists of packages may never have been fetched, or be old.
+    apt(&install) || (apt(&["update", "-q"]) && apt(&install))
 }
 
 /// The command that installs QEMU on this system.

@@ -34,7 +34,7 @@ pub fn run(machine: &Machine) -> Result<u8> {
     attach.args(["-q", "-ex", "set pagination off", "-ex"]);
     attach.arg(format!("target remote 127.0.0.1:{port}"));
     // Where Rust begins, with the MMU on: the first place that the symbols fit.
-    attach.args(["-ex", "thbreak *main::kernel_main", "-ex", "continue"]);
+    attach.args(["-ex", "thbreak kernel::kernel_main", "-ex", "continue"]);
     attach.arg(&built.elf);
     Err(attach.exec()).context("could not start gdb")
 }
