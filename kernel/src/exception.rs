@@ -146,7 +146,9 @@ pub(crate) enum Death {
 struct Slot(AtomicPtr<()>);
 
 impl Slot {
-    const EMPTY: Self = Self(AtomicPtr::new(core::ptr::null_mut()));
+    const fn empty() -> Self {
+        Self(AtomicPtr::new(core::ptr::null_mut()))
+    }
 
     fn fill(&self, f: *mut ()) -> Result<(), SlotTaken> {
         self.0
@@ -169,14 +171,14 @@ pub(crate) struct SlotTaken;
 pub(crate) const BRK_SLOTS: usize = 16;
 const FAULT_SLOTS: usize = 4;
 
-static BRK: [Slot; BRK_SLOTS] = [Slot::EMPTY; BRK_SLOTS];
-static FAULT: [Slot; FAULT_SLOTS] = [Slot::EMPTY; FAULT_SLOTS];
-static STEP_HOOK: Slot = Slot::EMPTY;
-static BREAKPOINT: Slot = Slot::EMPTY;
-static WATCHPOINT: Slot = Slot::EMPTY;
-static IRQ: Slot = Slot::EMPTY;
-static IRQ_EXIT: Slot = Slot::EMPTY;
-static DIE: Slot = Slot::EMPTY;
+static BRK: [Slot; BRK_SLOTS] = [const { Slot::empty() }; BRK_SLOTS];
+static FAULT: [Slot; FAULT_SLOTS] = [const { Slot::empty() }; FAULT_SLOTS];
+static STEP_HOOK: Slot = Slot::empty();
+static BREAKPOINT: Slot = Slot::empty();
+static WATCHPOINT: Slot = Slot::empty();
+static IRQ: Slot = Slot::empty();
+static IRQ_EXIT: Slot = Slot::empty();
+static DIE: Slot = Slot::empty();
 
 /// Which debug exception a hook is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,14 +54,16 @@ struct Line {
 }
 
 impl Line {
-    const NEW: Self = Self {
-        handler: AtomicPtr::new(core::ptr::null_mut()),
-        name: spin::once::Once::new(),
-        counts: [const { AtomicU32::new(0) }; MAX_CPUS],
-    };
+    const fn new() -> Self {
+        Self {
+            handler: AtomicPtr::new(core::ptr::null_mut()),
+            name: spin::once::Once::new(),
+            counts: [const { AtomicU32::new(0) }; MAX_CPUS],
+        }
+    }
 }
 
-static LINES: [Line; MAX_IRQS] = [Line::NEW; MAX_IRQS];
+static LINES: [Line; MAX_IRQS] = [const { Line::new() }; MAX_IRQS];
 
 /// Interrupts that came with no handler.
 static SPURIOUS: AtomicU32 = AtomicU32::new(0);

@@ -19,7 +19,7 @@ pub(super) fn refuse(subsystem: &'static str, line: &str, error: ProbeError) -> 
         let entry = Entry {
             time_ns: time::now_ns(),
             subsystem,
-            text: blame.kind.text().into(),
+            text: blame.kind.text(),
             command: command_text(line),
             column: blame.column,
         };
