@@ -137,29 +137,36 @@ impl Shell {
     #[inline(never)]
     pub(crate) fn fields(&mut self, script: &Arc<Script>, words: &[Word]) -> Result<Vec<String>, Halt> {
         let mut fields = Fields::new(Aim::Fields, self.ifs());
+        let mut out = Vec::new();
         for word in words {
             self.word(script, word, &mut fields, false)?;
             fields.end_word();
-        }
-        let mut out = Vec::new();
-        for field in fields.done {
-            if !glob::is_pattern(&field) {
-                out.push(glob::unescape(&field));
-                continue;
-            }
-            let Some(mut paths) = glob::paths(&self.ctx, &field) else {
-                self.interrupted()?;
-                return Err(self.abandon(format_args!("{}: too many files", glob::unescape(&field))));
-            };
-            if paths.is_empty() {
-                paths.push(glob::unescape(&field));
-            }
-            out.append(&mut paths);
-            if out.len() > MAX_FIELDS {
-                return Err(self.abandon(format_args!("argument list too long")));
+            // Word by word: what a later word runs may make files.
+            for field in core::mem::take(&mut fields.done) {
+                self.match_files(&field, &mut out)?;
             }
         }
         Ok(out)
+    }
+
+    /// Adds a field, or the paths it matches.
+    fn match_files(&mut self, field: &str, out: &mut Vec<String>) -> Result<(), Halt> {
+        if !glob::is_pattern(field) {
+            out.push(glob::unescape(field));
+        } else {
+            match glob::paths(&self.ctx, field) {
+                None => {
+                    self.interrupted()?;
+                    return Err(self.abandon(format_args!("{}: too many files", glob::unescape(field))));
+                }
+                Some(paths) if paths.is_empty() => out.push(glob::unescape(field)),
+                Some(mut paths) => out.append(&mut paths),
+            }
+        }
+        if out.len() > MAX_FIELDS {
+            return Err(self.abandon(format_args!("argument list too long")));
+        }
+        Ok(())
     }
 
     /// The text of one word: not split, not matched.

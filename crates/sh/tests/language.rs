@@ -152,7 +152,7 @@ fn limits() {
     refused("echo 'sh /tmp/s' > /tmp/s; sh /tmp/s", "subshells nested too deeply");
     refused("echo '. /tmp/s' > /tmp/s; . /tmp/s", "nested too deeply");
     refused("x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done", "expansion too long");
-    refused("x=$(seq 1 1000); x=\"$x $x $x $x $x\"; set -- $x $x $x $x", "expansion too long");
+    refused("x=$(seq 1 1000); x=\"$x $x $x $x $x\"; set -- $x $x $x $x", "argument list too long");
     refused("for i in $(seq 1 100); do sleep 5 & done; kill $!", "too many background jobs");
     refused("x=$(yes)", "Argument list too long");
     refused("i=0; while true; do eval v$i=1; i=$((i+1)); done", "too many variables");
