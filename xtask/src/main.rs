@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -103,24 +105,44 @@ fn dispatch(verb: Verb) -> Result<u8> {
 fn qemu(machine: &Machine, script: Option<PathBuf>) -> Result<u8> {
     let folder = Folder::new()?;
     let built = machine.kernel(&folder.path)?;
-    let lines = match script {
-        Some(path) if path.as_os_str() == "-" => read_stdin()?,
-        Some(path) => std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?,
-        None if run::on_terminal() => return report(run::interactive(&built, machine)?, machine),
-        // Nothing to run, as in `cargo xtask qemu < /dev/null`: show what there is.
-        None => {
-            Some(read_stdin()?).filter(|lines| !lines.trim_ascii().is_empty()).unwrap_or(b"tour\n".into())
+    let interactive = script.is_none() && run::on_terminal();
+    if interactive {
+        return report(run::interactive(&built, machine)?, machine);
+    }
+    let mut lines = match &script {
+        Some(path) if path.as_os_str() != "-" => {
+            std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?
         }
+        _ => match read_stdin(machine.timeout.unwrap_or(run::SCRIPT_TIMEOUT))? {
+            Some(lines) => lines,
+            None => {
+                eprintln!("xtask: standard input did not end in time");
+                return Ok(run::STATUS_TIMEOUT);
+            }
+        },
     };
+    if script.is_none() && lines.trim_ascii().is_empty() {
+        // Nothing to run, as in `cargo xtask qemu < /dev/null`: show what there is.
+        lines = b"tour\n".into();
+    }
     let outcome = run::script(&built, machine, &lines, Streams::PassOn)?;
     std::io::stdout().flush().context("could not write")?;
     report(outcome.end, machine)
 }
 
-fn read_stdin() -> Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    std::io::stdin().read_to_end(&mut lines).context("could not read the script from standard input")?;
-    Ok(lines)
+/// All of standard input; `None` when it has no end within `limit`, as a pipe that somebody holds open.
+fn read_stdin(limit: Duration) -> Result<Option<Vec<u8>>> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut lines);
+        // Nobody listens any more when it took too long.
+        let _ = send.send(read.map(|_| lines));
+    });
+    match receive.recv_timeout(limit) {
+        Ok(read) => read.map(Some).context("could not read the script from standard input"),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Says why a run ended, where the guest could not.

@@ -74,6 +74,21 @@ fn a_script_that_never_ends_is_ended() {
     assert_eq!((stdout.as_str(), status), ("begun\n", Some(124)));
 }
 
+/// A pipe that somebody holds open is no script either.
+#[test]
+fn standard_input_without_an_end_is_given_up() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["qemu", "--timeout", "0.5"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let held = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+    drop(held);
+}
+
 #[test]
 fn a_missing_qemu_is_named_with_status_2() {
     let out = xtask(&["qemu", "--qemu", "/nonexistent/qemu"], "");
