@@ -169,6 +169,128 @@ fn random_scripts() {
     compare("random", &scripts.join("\n---\n"));
 }
 
+impl Writer {
+    /// A regular expression; what basic and extended ones write differently is chosen by `e`.
+    fn regex(&mut self, depth: usize, e: bool) -> String {
+        let mut text = String::new();
+        for _ in 0..1 + self.random(3) {
+            let (open, close) = if e { ("(", ")") } else { ("\\(", "\\)") };
+            text += &match self.random(if depth == 0 { 8 } else { 10 }) {
+                0..=3 => self.pick(&["a", "b", "c", "ab", "1"]),
+                4 => self.pick(&[".", "[ab]", "[^a]", "[[:digit:]]", "[b-d]", "[]a]", "\\.", "\\w", "\\b"]),
+                5 => self.pick(&["^a", "b$", "^", "$", "\\<", "\\>"]),
+                6 => self.pick(&["a*", "b*", ".*"]),
+                7 => self.pick(if e {
+                    &["a+", "b?", "a{2}", "b{1,2}"]
+                } else {
+                    &["a\\+", "b\\?", "a\\{2\\}", "c*"]
+                }),
+                8 => format!("{open}{}{close}{}", self.regex(depth - 1, e), self.pick(&["", "*"])),
+                _ => {
+                    let or = if e { "|" } else { "\\|" };
+                    format!("{open}{}{or}{}{close}", self.regex(depth - 1, e), self.regex(depth - 1, e))
+                }
+            };
+        }
+        text
+    }
+
+    /// A program and its input.
+    fn filter(&mut self) -> String {
+        let lines: Vec<String> = (0..1 + self.random(8))
+            .map(|_| {
+                let words = 1 + self.random(4);
+                let word = |w: &mut Self| {
+                    w.pick(&["a", "b", "ab", "ba", "abc", "10", "9", "-3", "1.5", "B", "aab1", "", "b:c"])
+                };
+                (0..words).map(|_| word(self)).collect::<Vec<_>>().join(&self.pick(&[" ", " ", ":", "  "]))
+            })
+            .collect();
+        let e = self.random(2) == 0;
+        let command = match self.random(8) {
+            0..=2 => {
+                let options = self
+                    .pick(&["", "-o ", "-c ", "-v ", "-n ", "-i ", "-w ", "-x ", "-on ", "-A1 ", "-B1 -n "]);
+                format!("grep {}{options}'{}'", if e { "-E " } else { "" }, self.regex(2, e))
+            }
+            3 => format!(
+                "sort {}",
+                self.pick(&[
+                    "",
+                    "-n",
+                    "-r",
+                    "-u",
+                    "-f",
+                    "-k2",
+                    "-k2,2",
+                    "-t: -k2",
+                    "-k1,1n -k2r",
+                    "-nu",
+                    "-b",
+                    "-k2n",
+                    "-s -k1,1",
+                    "-k1.2,1.2",
+                    "-rn"
+                ])
+            ),
+            4 => format!(
+                "cut {}",
+                self.pick(&[
+                    "-c1",
+                    "-c2-",
+                    "-c1,3",
+                    "-d: -f2",
+                    "-d: -f1,3",
+                    "-d ' ' -f2-",
+                    "-s -d: -f1",
+                    "-d' ' -f-2"
+                ])
+            ),
+            5 => format!(
+                "tr {}",
+                self.pick(&[
+                    "a-c A-C",
+                    "-d a",
+                    "-s ab",
+                    "-cd 'a-z\\n'",
+                    "'[:lower:]' '[:upper:]'",
+                    "abc x",
+                    "-s '[:blank:]' _",
+                    "-c 'a-z\\n' .",
+                    "-ds a b"
+                ])
+            ),
+            6 => format!("uniq {}", self.pick(&["", "-c", "-d", "-u", "-i"])),
+            _ => self.pick(&[
+                "head -n 2",
+                "tail -n 2",
+                "tail -n +2",
+                "head -c 5",
+                "tail -c 4",
+                "wc",
+                "wc -l",
+                "wc -w",
+                "cat -n",
+                "hexdump -C",
+                "hexdump",
+            ]),
+        };
+        format!(
+            "printf '%s\\n' {} | {command}; echo $?",
+            lines.iter().map(|l| format!("'{l}'")).collect::<Vec<_>>().join(" ")
+        )
+    }
+}
+
+/// Filters that nobody wrote, on input that nobody wrote.
+#[test]
+fn random_filters() {
+    let mut writer = Writer(from_environment("SH_ORACLE_SEED", 41));
+    let scripts: Vec<String> =
+        (0..from_environment("SH_ORACLE_SCRIPTS", 400)).map(|_| writer.filter()).collect();
+    compare("filters", &scripts.join("\n---\n"));
+}
+
 #[test]
 fn programs() {
     compare("programs", include_str!("corpus/programs.txt"));

@@ -35,8 +35,6 @@ const TROUBLE: i32 = 2;
 struct Grep {
     patterns: Vec<Regex>,
     invert: bool,
-    word: bool,
-    whole_line: bool,
     count: bool,
     names_only: bool,
     only: bool,
@@ -83,7 +81,7 @@ fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
             Regex::new(text, extended, options.has('i'))
         };
         match compiled {
-            Ok(regex) => patterns.push(regex),
+            Ok(regex) => patterns.push(regex.bounded(options.has('x'), options.has('w'))),
             Err(message) => {
                 ctx.complain(format_args!("{message}"));
                 return TROUBLE;
@@ -107,8 +105,6 @@ fn grep(ctx: &mut Ctx, args: &[&str]) -> i32 {
     let job = Grep {
         patterns,
         invert: options.has('v'),
-        word: options.has('w'),
-        whole_line: options.has('x'),
         count: options.has('c'),
         names_only: options.has('l'),
         only: options.has('o'),
@@ -173,35 +169,10 @@ fn below(ctx: &Ctx, path: &str) -> Result<Option<Vec<String>>, Errno> {
 }
 
 impl Grep {
-    /// The next match in a line that counts.
+    /// The leftmost match at or after `from`, the longest of those.
     fn find(&self, line: &[u8], from: usize) -> Option<(usize, usize)> {
-        let mut best: Option<(usize, usize)> = None;
-        for regex in &self.patterns {
-            let mut from = from;
-            while let Some((start, end)) = regex.find(line, from) {
-                if self.fits(line, start, end) {
-                    let better = best.is_none_or(|(s, e)| start < s || (start == s && end > e));
-                    if better {
-                        best = Some((start, end));
-                    }
-                    break;
-                }
-                if start >= line.len() {
-                    break;
-                }
-                from = start + 1;
-            }
-        }
-        best
-    }
-
-    /// `-w` and `-x`.
-    fn fits(&self, line: &[u8], start: usize, end: usize) -> bool {
-        let word = |at: Option<usize>| {
-            at.and_then(|at| line.get(at)).is_some_and(|&b| b == b'_' || b.is_ascii_alphanumeric())
-        };
-        (!self.whole_line || (start == 0 && end == line.len()))
-            && (!self.word || (!word(start.checked_sub(1)) && !word(Some(end)) && end > start))
+        let matches = self.patterns.iter().filter_map(|regex| regex.find(line, from));
+        matches.min_by_key(|&(start, end)| (start, core::cmp::Reverse(end)))
     }
 
     /// Searches one file; was there a match?

@@ -50,6 +50,9 @@ enum Op {
     WordStart,
     WordEnd,
     WordEdge,
+    /// No word goes on to the left, and none to the right.
+    NoWordBefore,
+    NoWordAfter,
     Match,
 }
 
@@ -367,6 +370,20 @@ impl Regex {
         Ok(Self { ops, ignore_case })
     }
 
+    /// The same, but a match must be a whole line (`grep -x`), or no part of a longer word (`-w`). These are
+    /// conditions like any other, so a shorter match that meets them is found where the longest does not.
+    pub(crate) fn bounded(mut self, line: bool, word: bool) -> Self {
+        let (start, end) = match (line, word) {
+            (true, _) => (Op::LineStart, Op::LineEnd),
+            (false, true) => (Op::NoWordBefore, Op::NoWordAfter),
+            (false, false) => return self,
+        };
+        self.ops.pop();
+        self.ops.insert(0, start);
+        self.ops.extend([end, Op::Match]);
+        self
+    }
+
     /// An expression that is just this text.
     pub(crate) fn literal(text: &str, ignore_case: bool) -> Self {
         let mut ops: Vec<Op> = text.chars().map(Op::Char).collect();
@@ -417,12 +434,13 @@ impl Regex {
         match op {
             Op::Any => true,
             Op::Char(wanted) => folded(*wanted, c),
-            Op::Set(set) => {
-                in_set(set, c)
-                    || (self.ignore_case
-                        && (c.to_lowercase().any(|c| in_set(set, c))
-                            || c.to_uppercase().any(|c| in_set(set, c))))
+            Op::Set(set) if self.ignore_case => {
+                // "Not" is taken off first: `[^a]` must not match `a` because it matches `A`.
+                let positive = set.strip_prefix('^').unwrap_or(set);
+                let mut variants = c.to_lowercase().chain(c.to_uppercase());
+                variants.any(|c| in_set(positive, c)) == (positive.len() == set.len())
             }
+            Op::Set(set) => in_set(set, c),
             _ => false,
         }
     }
@@ -455,6 +473,8 @@ impl Regex {
                 Op::WordStart if !before && after => threads.todo.push(pc + 1),
                 Op::WordEnd if before && !after => threads.todo.push(pc + 1),
                 Op::WordEdge if before != after => threads.todo.push(pc + 1),
+                Op::NoWordBefore if !before => threads.todo.push(pc + 1),
+                Op::NoWordAfter if !after => threads.todo.push(pc + 1),
                 _ => {}
             }
         }
@@ -550,5 +570,23 @@ mod tests {
     fn case() {
         let regex = Regex::new("[a-c]É", false, true).unwrap();
         assert_eq!(regex.find("xBé".as_bytes(), 0), Some((1, 4)));
+        let regex = Regex::new("[^a]b", false, true).unwrap();
+        assert_eq!(
+            (regex.find(b"AB", 0), regex.find(b"aB", 0), regex.find(b"cB", 0)),
+            (None, None, Some((0, 2)))
+        );
+    }
+
+    #[test]
+    fn bounds() {
+        let find = |regex: &str, line, word, text: &str| {
+            Regex::new(regex, true, false).unwrap().bounded(line, word).find(text.as_bytes(), 0)
+        };
+        assert_eq!(find("a|ab", true, false, "ab"), Some((0, 2)));
+        assert_eq!(find("a|ab", true, false, "abc"), None);
+        assert_eq!(find("ab", false, true, "abc ab"), Some((4, 6)));
+        assert_eq!(find(".*b", false, true, "ab:b1"), Some((0, 2)));
+        assert_eq!(find("b*", false, true, "-3"), Some((0, 0)));
+        assert_eq!(find("a|b", false, true, "ab_"), None);
     }
 }

@@ -140,7 +140,8 @@ fn key_text<'a>(line: &'a [u8], key: &Key, separator: Option<u8>) -> &'a [u8] {
     let end = match key.last.map(|last| fields.get(last - 1)) {
         None | Some(None) => line.len(),
         Some(Some((_, end))) if key.last_char == 0 => *end,
-        Some(Some((from, end))) => (skipped(*from) + key.last_char).min(*end),
+        // Characters are counted on past the end of the field, as for the start.
+        Some(Some((from, _))) => (skipped(*from) + key.last_char).min(line.len()),
     };
     line.get(start.min(line.len())..end.max(start).min(line.len())).unwrap_or_default()
 }
