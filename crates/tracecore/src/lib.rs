@@ -24,6 +24,7 @@
 //! | [`misses`] | what was not recorded, and why | |
 //! | [`glob`] | patterns over names | yes |
 //! | [`symtab`], [`symbolize`] | addresses to names and back | yes |
+//! | [`keys`] | the jump table of static keys | |
 //! | [`errno`] | error numbers | yes |
 //!
 //! The crate is pure: no unsafe, no assembly, no statics; host tests drive every seam with a fake other side. What
@@ -41,6 +42,7 @@ pub mod error_log;
 pub mod event;
 pub mod fetch;
 pub mod glob;
+pub mod keys;
 pub mod misses;
 pub mod probe;
 pub mod reentry;
