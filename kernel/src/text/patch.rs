@@ -157,6 +157,9 @@ pub(crate) fn commit(patches: &mut [Patch]) -> Result<(), PatchError> {
         if cpu::online() > 1 {
             // An interrupt's entry and return are context synchronisation events; `isb` says what it is for.
             sync::on_each_cpu(&cache::isb);
+            // QEMU 7.2 drops its translation of a word before it stores the new one: a CPU that translates in between
+            // goes on with the old word. A second store drops that translation too. A real machine does not need it.
+            writer.write(patches);
         }
     } else {
         sync::stop_machine(|| writer.write(patches));
