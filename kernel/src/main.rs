@@ -17,6 +17,8 @@ mod boot;
 mod exception;
 
 // F2: what the services are built with.
+#[expect(unsafe_code, reason = "reads the table of branches that the linker gathered")]
+mod jump_label;
 #[expect(unsafe_code, reason = "locks, per-CPU data, published pointers")]
 mod sync;
 #[expect(unsafe_code, reason = "the only writer of kernel text")]
@@ -91,6 +93,8 @@ fn init() {
     task::start_workers().expect("memory for workers");
     // Names of functions.
     ksyms::init();
+    // Branches on keys that start on.
+    jump_label::init().expect("sites as the compiler makes them");
     // Every function's entry, ready to be traced.
     ftrace::init().expect("sites as the compiler makes them");
     // Probes. Their fault hook comes before the next: it puts the PC back on a word that faulted in its slot.

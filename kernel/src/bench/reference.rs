@@ -24,6 +24,8 @@ const REFERENCES: &[Reference] = &[
     row("boot/to-shell", 1_148_890_576, 20_000_000),
     ours("exception/brk-roundtrip", 80),
     ours("text/patch-1", 150),
+    row("static_key/off", 1, 1),
+    row("static_key/flip-1-site", 2_112, 250),
     row("ring/reserve-commit-8B", 449, 60),
     row("time/trace-clock-local", 79, 10),
     row("kprobe/brk-empty", 548, 170),

@@ -23,6 +23,7 @@ pub(crate) mod pipe;
 pub(crate) mod procfs;
 mod ramfs;
 pub(crate) mod selftest;
+mod static_keys;
 pub(crate) mod textfs;
 pub(crate) mod tracefs;
 pub(crate) mod tty;
@@ -55,6 +56,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     procfs::mount()?;
     tracefs::mount()?;
     debugfs::add();
+    static_keys::add();
     tty::init()
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     Range(&'static str),
     /// A word of a function's patchable entry that ftrace changes.
     FtraceSite,
+    /// A branch on a static key.
+    StaticKeySite,
     /// Between a load-exclusive and its store-exclusive.
     Exclusive,
     /// The word itself.
@@ -53,6 +55,7 @@ impl core::fmt::Display for Refusal {
             Self::NoFunction => f.write_str("not inside a function"),
             Self::Range(why) => f.write_str(why),
             Self::FtraceSite => f.write_str("the word belongs to the function's patchable entry"),
+            Self::StaticKeySite => f.write_str("the word is a branch on a static key"),
             Self::Exclusive => {
                 f.write_str("between a load-exclusive and its store-exclusive, which would then always fail")
             }
@@ -85,6 +88,9 @@ pub(crate) fn check(addr: usize) -> Result<(Insn, Execution), Refusal> {
     // The entry's first word is an ordinary `mov`; the others are a literal and the place of the BL.
     if crate::ftrace::site_of(addr).is_some_and(|site| addr != site.function) {
         return Err(Refusal::FtraceSite);
+    }
+    if crate::jump_label::is_site(addr) {
+        return Err(Refusal::StaticKeySite);
     }
     // Between functions lie literals and padding, which only look like code.
     if !ksyms::by_addr(addr).is_some_and(|symbol| symbol.is_text()) {

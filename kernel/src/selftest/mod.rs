@@ -73,6 +73,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "task", tests: crate::task::selftest::TESTS },
     Group { name: "workload", tests: workload::TESTS },
     Group { name: "text", tests: crate::text::tests::TESTS },
+    Group { name: "jump_label", tests: crate::jump_label::tests::TESTS },
     Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },

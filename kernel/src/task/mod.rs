@@ -9,6 +9,7 @@
 //! | `switch` | the change of stacks |
 //! | `idle` | nothing to do |
 //! | `wait`, `mutex` | waiting for each other, and for a time |
+//! | `stats` | how long tasks wait for a CPU |
 //! | `work` | functions run later by a worker |
 //!
 //! Preemption is by priority, and by slices among equals. It happens where an interrupt returns to a task that holds
@@ -27,6 +28,7 @@ mod life;
 mod mutex;
 mod run_queue;
 pub(crate) mod selftest;
+pub(crate) mod stats;
 mod switch;
 mod table;
 mod tcb;
@@ -44,6 +46,7 @@ use crate::arch::thread::ThreadHead;
 use crate::arch::{self, STACK_SIZE};
 use crate::exception;
 use crate::irq::{self, Ipi};
+use crate::jump_label;
 use crate::mm;
 use crate::sync::{self, may_sleep, quiesce};
 use core::sync::atomic::Ordering;
@@ -97,6 +100,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     sync::set_reschedule(preempt_if_asked);
     sync::set_call_ipi(|cpu| irq::send_ipi(cpu, Ipi::CallFunction));
     sync::set_irq_work_ipi(|| irq::send_ipi(arch::cpu::id(), Ipi::IrqWork));
+    jump_label::set_later(work::disable_later)?;
     quiesce::set_hooks(quiesce::Hooks { sleep_ns, wake_worker: wake_quiesce_worker });
     irq::set_ipi_handler(Ipi::Reschedule, |_| run_queue::handle_reschedule_ipi())?;
     irq::set_ipi_handler(Ipi::CallFunction, |_| sync::handle_call_ipi())?;

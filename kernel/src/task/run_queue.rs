@@ -26,7 +26,7 @@
 
 use super::switch::task_switch;
 use super::tcb::{Place, Prio, State, current};
-use super::{Task, life};
+use super::{Task, life, stats};
 use crate::arch::{self, thread};
 use crate::irq::{self, Ipi};
 use crate::sync::{
@@ -182,7 +182,9 @@ pub(super) fn switch(preempted: bool) {
     run_queue.switches.store(run_queue.switches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     queue.running = next;
     // SAFETY: queued tasks live.
-    unsafe { (*next).since_ns.store(now, Ordering::Relaxed) };
+    let next_ref = unsafe { &*next };
+    next_ref.since_ns.store(now, Ordering::Relaxed);
+    stats::chosen(next_ref, now);
     if core::mem::take(&mut queue.slice_armed) {
         // That was the end of prev's slice.
         time::set_slice(None, &here);
@@ -210,6 +212,7 @@ fn leave(prev: &Task, queue: &mut Queue, run_queue: &RunQueue, ran: u64, preempt
     if stays && prev.affinity() & 1 << me != 0 {
         // SAFETY: the running task is on no list.
         unsafe { queue.push(prev, first) };
+        stats::queued(prev);
         return;
     }
     run_queue.load.fetch_sub(1, Ordering::Relaxed);
@@ -256,6 +259,7 @@ unsafe fn put(task: *const Task, cpu: usize) {
     let here = arch::cpu::id();
     // SAFETY: Moving, so on no list.
     unsafe { queue.push(task, false) };
+    stats::queued(task);
     task.set_place(Place::On);
     run_queue.load.fetch_add(1, Ordering::Relaxed);
     let Some(running) = queue.running() else { return };

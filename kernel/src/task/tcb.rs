@@ -148,6 +148,9 @@ pub(crate) struct Task {
     pub(super) involuntary: AtomicU64,
     pub(super) ran_ns: AtomicU64,
     pub(super) since_ns: AtomicU64,
+    /// Since when it waits for a CPU, while that is measured; 0: not known.
+    pub(super) queued_ns: AtomicU64,
+    pub(super) run_delay_ns: AtomicU64,
     pub(super) slice_left_ns: AtomicU64,
     pub(super) started_ns: u64,
     pub(super) entry: SpinLock<Option<Entry>>,
@@ -221,6 +224,8 @@ impl Task {
             involuntary: AtomicU64::new(0),
             ran_ns: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),
+            queued_ns: AtomicU64::new(0),
+            run_delay_ns: AtomicU64::new(0),
             slice_left_ns: AtomicU64::new(run_queue::SLICE_NS),
             started_ns: crate::time::now_ns(),
             entry: SpinLock::new(plan.entry),

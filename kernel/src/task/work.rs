@@ -6,7 +6,9 @@
 use super::tcb::Prio;
 use super::wait::WaitQueue;
 use super::{TaskRef, spawn};
+use crate::jump_label::DeferredKey;
 use crate::sync::SpinLock;
+use crate::time::{NS_PER_MS, Timer, now_ns};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -85,4 +87,17 @@ impl WorkQueue {
             }
         }
     }
+}
+
+/// How long a key's disabling waits for room in the queue.
+const RETRY_NS: u64 = 10 * NS_PER_MS;
+
+/// Runs `disable` with `key` as a work, `delay_ns` from now: what static keys need to go off late.
+pub(super) fn disable_later(delay_ns: u64, disable: fn(&'static DeferredKey), key: &'static DeferredKey) {
+    let timer = Timer::new(move || {
+        if SYSTEM.queue(Box::new(move || disable(key))).is_err() {
+            disable_later(RETRY_NS, disable, key);
+        }
+    });
+    timer.arm(now_ns().saturating_add(delay_ns));
 }

@@ -6,6 +6,7 @@
 //! [`opaque`], which costs no instruction.
 
 use crate::fs::wait::sleep_until;
+use crate::jump_label::{StaticKey, static_branch_unlikely};
 use crate::time::now_ns;
 use core::arch::asm;
 use core::ffi::{CStr, c_char};
@@ -113,6 +114,16 @@ pub(crate) unsafe extern "C" fn work_struct(item: *const WorkItem) -> u64 {
     let (item, name_len) = unsafe { (&*item, work_strlen((*item).name)) };
     let sum = item.id.wrapping_add(u64::from(item.len));
     sum.wrapping_add_signed(i64::from(item.delta)).wrapping_add(opaque(name_len))
+}
+
+/// What [`work_key`] branches on.
+pub(crate) static WORK_KEY: StaticKey = StaticKey::new("work_key", false).by_hand();
+
+/// `n`, or `n * n` while the key is on.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn work_key(n: u64) -> u64 {
+    if static_branch_unlikely!(WORK_KEY) { n.wrapping_mul(n) } else { n }
 }
 
 /// What [`work_leaf`] returns.

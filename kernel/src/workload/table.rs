@@ -57,6 +57,7 @@ pub(super) const WORK: &[Workload] = &[
         call: item,
         sample: (&["1000", "200", "-30", "four"], 1174),
     },
+    Workload { name: "work_key", takes: ONE, call: key, sample: (&["6"], 6) },
     Workload { name: "work_leaf", takes: "", call: leaf, sample: (&[], f::LEAF) },
     Workload { name: "work_chain", takes: ONE, call: chain, sample: (&["19"], 2 * 36 + 6) },
     Workload { name: "work_tail", takes: ONE, call: tail, sample: (&["40"], 42) },
@@ -67,6 +68,11 @@ pub(super) const WORK: &[Workload] = &[
 fn add<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
     let [a, b] = numbers(words, TWO)?;
     Ok(black_box(f::work_add as Two)(a, b))
+}
+
+fn key<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
+    let [n] = numbers(words, ONE)?;
+    Ok(black_box(f::work_key as One)(n))
 }
 
 fn fib<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {

@@ -4,6 +4,7 @@ mod event;
 mod kprobe;
 pub(super) mod machine;
 mod ring;
+mod static_key;
 mod text;
 
 use super::Bench;
@@ -13,6 +14,7 @@ use crate::workload::{INSN, InsnWorkload};
 pub(super) const ROOMS: &[&[Bench]] = &[
     machine::BENCHES,
     text::BENCHES,
+    static_key::BENCHES,
     ring::BENCHES,
     kprobe::BENCHES,
     event::BENCHES,

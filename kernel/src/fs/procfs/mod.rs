@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cmdline version uptime mounts cpuinfo meminfo stat interrupts kallsyms` | `system.rs` |
 //! | `<pid>/{status,stat,comm,cmdline,stack}`, `self` | `pid.rs` |
+//! | `sys/kernel/sched_schedstats` | here |
 //! | others | the rooms that know, through [`root`] |
 //!
 //! The formats are Linux's (`proc(5)`): a line that a program may look for has its name, its unit and its
@@ -15,10 +16,11 @@ mod system;
 
 pub(crate) use system::BUILD;
 
-use super::textfs::Dir;
 use super::textfs::dir::Refusals;
+use super::textfs::{Dir, Text};
 use super::vfs;
 use crate::sync::Once;
+use crate::task::stats;
 use alloc::sync::Arc;
 use tracecore::errno::Errno;
 
@@ -34,5 +36,7 @@ pub(crate) fn mount() -> Result<(), Errno> {
     system::add(root());
     pid::add(root());
     sysrq::add(root());
+    let kernel = root().dir("sys", 0o555).dir("kernel", 0o555);
+    kernel.file("sched_schedstats", Text::new(0o644).flag(stats::enabled, stats::set_enabled));
     vfs::mount("proc", "/proc", root().clone())
 }

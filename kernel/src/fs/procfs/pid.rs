@@ -51,7 +51,8 @@ pub(super) fn add(root: &Arc<Dir>) {
 fn directory(task: TaskRef) -> Arc<dyn Node> {
     let dir = Dir::new(0o555, Refusals::PROCFS);
     type Show = fn(&task::Task, &mut dyn Write) -> fmt::Result;
-    let files: [(&str, Show); 3] = [("stat", stat), ("status", status), ("cmdline", |_, _| Ok(()))];
+    let files: [(&str, Show); 4] =
+        [("stat", stat), ("status", status), ("schedstat", schedstat), ("cmdline", |_, _| Ok(()))];
     for (name, show) in files {
         let task = task.clone();
         dir.file(name, Text::shown(0o444, move |out| show(&task, out).map_err(|_| Errno::ENOMEM)));
@@ -72,6 +73,13 @@ fn directory(task: TaskRef) -> Arc<dyn Node> {
         }),
     );
     dir
+}
+
+/// Time on a CPU and time waiting for one in nanoseconds, and how often it ran. The wait is measured while
+/// `/proc/sys/kernel/sched_schedstats` is 1.
+fn schedstat(task: &task::Task, out: &mut dyn Write) -> fmt::Result {
+    let (voluntary, involuntary) = task.switches();
+    writeln!(out, "{} {} {}", task.ran_ns(), task.run_delay_ns(), voluntary + involuntary)
 }
 
 /// Where the task is, innermost first: `[<0>] function+offset/size`. Of a task that runs on another CPU nothing is
