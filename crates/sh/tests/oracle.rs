@@ -1,7 +1,7 @@
-//! The same scripts in this shell and in the host's `/bin/sh`: output and exit status must be equal.
+//! The same scripts in this shell and on the host: output and exit status must be equal.
 //!
-//! Each script runs in an empty directory. Without a `/bin/sh` there is nothing to compare with, and the test
-//! says so.
+//! Each script runs in an empty directory. What is compared with is dash, the plainest of the POSIX shells, and
+//! the GNU programs; on a host that has others there is nothing to compare with, and the test says so.
 
 mod fake;
 
@@ -10,13 +10,22 @@ use std::process::{Command, Stdio};
 
 use fake::{Bench, run_on};
 
-const HOST_SHELL: &str = "/bin/sh";
+/// Where dash may be.
+const HOST_SHELLS: &[&str] = &["/bin/dash", "/usr/bin/dash", "/usr/local/bin/dash"];
+
+/// The host's shell, if it is the one that is wanted and its programs are, too.
+fn host_shell() -> Option<&'static str> {
+    let shell = HOST_SHELLS.iter().find(|path| std::path::Path::new(path).exists())?;
+    let script = "for p in sort grep; do $p --version 2> /dev/null | grep -q GNU || exit 1; done; hexdump -C < /dev/null";
+    let gnu = Command::new(shell).args(["-c", script]).stdin(Stdio::null()).output().ok()?;
+    gnu.status.success().then_some(shell)
+}
 
 /// Runs a script in the host's shell, in a fresh directory.
-fn host(script: &str, name: &str) -> (String, i32) {
+fn host(shell: &str, script: &str, name: &str) -> (String, i32) {
     let dir: PathBuf = std::env::temp_dir().join(format!("sh-oracle-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory to work in");
-    let output = Command::new(HOST_SHELL)
+    let output = Command::new(shell)
         .args(["-c", script, "sh"])
         .current_dir(&dir)
         .env_clear()
@@ -30,14 +39,14 @@ fn host(script: &str, name: &str) -> (String, i32) {
 }
 
 fn compare(name: &str, corpus: &str) {
-    if !std::path::Path::new(HOST_SHELL).exists() {
-        std::println!("no {HOST_SHELL} here: nothing to compare with");
+    let Some(shell) = host_shell() else {
+        std::println!("no dash with GNU programs and hexdump here: nothing to compare with");
         return;
-    }
+    };
     let mut wrong = Vec::new();
     let scripts = corpus.split("\n---\n").map(str::trim).filter(|script| !script.is_empty());
     for (number, script) in scripts.enumerate() {
-        let (out, status) = host(script, &format!("{name}-{number}"));
+        let (out, status) = host(shell, script, &format!("{name}-{number}"));
         let mut bench = Bench::new();
         bench.shell.ctx.cwd = "/tmp".to_owned();
         // `sh -c` ends at the first error of an expansion; so it is one text here, too.
