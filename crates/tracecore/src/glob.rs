@@ -14,9 +14,28 @@
 //! Names here are Rust paths, and `<[u8]>::len` has the characters of a set. So a name that is written exactly as
 //! the pattern always matches it: every name that is listed can be typed back. A `[` without its `]` is itself.
 
+/// A text that a pattern is held against, wherever its bytes are.
+pub(crate) trait Bytes {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// The one at a place, if there is one.
+    fn byte(&self, at: usize) -> Option<u8>;
+}
+
+impl Bytes for [u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    #[inline(always)]
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.get(at).copied()
+    }
+}
+
 /// What a pattern amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(crate) enum Shape {
     /// No special character.
     Whole,
     /// A star at the end.
@@ -69,6 +88,16 @@ impl<'p> Pattern<'p> {
         self.text
     }
 
+    /// What it amounts to.
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The text without the stars that its shape stands for.
+    pub(crate) const fn core(&self) -> &'p str {
+        self.core
+    }
+
     /// Does it stand for one name only?
     pub fn is_exact(&self) -> bool {
         self.shape == Shape::Whole
@@ -93,7 +122,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// The general case, byte by byte; `?` and sets take a whole UTF-8 character.
-fn general(pattern: &[u8], name: &[u8]) -> bool {
+pub(crate) fn general<B: Bytes + ?Sized>(pattern: &[u8], name: &B) -> bool {
     let (mut at, mut from) = (0, 0);
     // Behind the last star: where the pattern goes on, and how far the star reaches so far.
     let mut star: Option<(usize, usize)> = None;
@@ -123,8 +152,8 @@ fn general(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// Matches one element of the pattern against one character: where both go on, or `None`.
-fn one(pattern: &[u8], at: usize, name: &[u8], from: usize) -> Option<(usize, usize)> {
-    let byte = *name.get(from)?;
+fn one<B: Bytes + ?Sized>(pattern: &[u8], at: usize, name: &B, from: usize) -> Option<(usize, usize)> {
+    let byte = name.byte(from)?;
     match *pattern.get(at)? {
         b'?' => Some((at + 1, from + char_len(byte))),
         b'[' => match set(pattern, at + 1, byte) {

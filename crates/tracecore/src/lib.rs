@@ -16,6 +16,7 @@
 //! |---|---|---|
 //! | [`probe`] | the grammar of probe definitions, errors with their columns | |
 //! | [`fetch`] | arguments compiled to a program; running it | yes |
+//! | [`filter`] | expressions that say which records are kept | yes |
 //! | [`ring`] | the lock-free ring of each CPU that records go into | yes |
 //! | [`event`] | event classes: fields, `format` files, records to text | |
 //! | [`text`] | the text of a trace around the records | |
@@ -41,6 +42,7 @@ pub mod errno;
 pub mod error_log;
 pub mod event;
 pub mod fetch;
+pub mod filter;
 pub mod glob;
 pub mod keys;
 pub mod misses;

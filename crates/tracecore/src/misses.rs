@@ -77,6 +77,8 @@ pub enum Cause {
     TooLong,
     /// Begun and given up.
     Discarded,
+    /// The event's filter did not want it.
+    Filtered,
     /// There was no memory.
     NoMemory,
 }
@@ -95,6 +97,7 @@ impl Cause {
             Cause::Contended => "contended",
             Cause::TooLong => "too-long",
             Cause::Discarded => "discarded",
+            Cause::Filtered => "filtered",
             Cause::NoMemory => "no-memory",
         }
     }

@@ -7,10 +7,11 @@ use core::sync::atomic::Ordering;
 use tracecore::errno::Errno;
 use tracecore::event::{HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NMI, SOFTIRQ};
 use tracecore::fetch::{Hit, Program};
+use tracecore::filter::{Context, Filter};
 use tracecore::ring::{self, CpuRing, Mode, Refused, Reservation};
 
-use crate::arch::daif;
 use crate::arch::thread::{self, HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, SOFTIRQ_OFFSET};
+use crate::arch::{cpu, daif};
 use crate::boot;
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
@@ -149,6 +150,21 @@ pub(super) fn record_probe(
     hit: &Hit<'_>,
 ) -> Result<(), Refused> {
     program.write_probe(hit, Header::from_word(header(id)), addr, this_ring(pin).ok_or(Refused::Off)?, clock)
+}
+
+/// The same, if `filter` wants the record; says whether it does.
+#[inline(always)]
+pub(super) fn record_probe_if(
+    pin: &impl Pinned,
+    filter: &Filter,
+    id: u16,
+    addr: u64,
+    program: &Program,
+    hit: &Hit<'_>,
+) -> Result<bool, Refused> {
+    let context = Context { cpu: cpu::id(), comm: hit.comm };
+    let ring = this_ring(pin).ok_or(Refused::Off)?;
+    program.write_probe_if(filter, &context, hit, Header::from_word(header(id)), addr, ring, clock)
 }
 
 /// Room for a record in this CPU's ring.

@@ -16,16 +16,14 @@ static LOG: sync::SpinLock<ErrorLog> = sync::SpinLock::new(ErrorLog::new());
 /// Adds what there is to say of a refused line, and returns the number for the writer.
 pub(super) fn refuse(subsystem: &'static str, line: &str, error: ProbeError) -> Errno {
     if let Some(blame) = error.log {
-        let entry = Entry {
-            time_ns: time::now_ns(),
-            subsystem,
-            text: blame.kind.text(),
-            command: command_text(line),
-            column: blame.column,
-        };
-        LOG.lock().push(entry);
+        push(subsystem, blame.kind.text(), command_text(line), blame.column);
     }
     error.errno
+}
+
+/// Adds an error.
+pub(super) fn push(subsystem: &'static str, text: &'static str, command: String, column: usize) {
+    LOG.lock().push(Entry { time_ns: time::now_ns(), subsystem, text, command, column });
 }
 
 pub(super) fn init() {

@@ -4,6 +4,7 @@
 //!   events/enable                    all            0, 1, or X where some are on
 //!   events/GROUP/enable              all of a group
 //!   events/GROUP/EVENT/enable        one: its Source arms or disarms
+//!   events/GROUP[/EVENT]/filter      which records are kept: `filters`
 //!   events/GROUP/EVENT/{id,format}   read off the class
 //! ```
 //!
@@ -20,7 +21,8 @@ use alloc::vec::Vec;
 use tracecore::errno::Errno;
 use tracecore::event::Class;
 
-use super::buffer;
+use super::filters::EventFilter;
+use super::{buffer, filters};
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -29,6 +31,14 @@ use crate::task::Mutex;
 pub(super) trait Source: Send + Sync {
     /// Starts or stops making records. Called only when that is a change.
     fn switch(&self, on: bool) -> Result<(), Errno>;
+    /// Which of them are kept.
+    fn filter(&self) -> &EventFilter;
+}
+
+/// What an event's files are about.
+pub(super) struct Found {
+    pub(super) class: Arc<Class>,
+    pub(super) source: Arc<dyn Source>,
 }
 
 /// An event that can be switched.
@@ -115,14 +125,25 @@ pub(super) fn add(class: Arc<Class>, source: Arc<dyn Source>) {
     let events = tracefs::tracefs().dir("events", 0o755);
     let dir = events.dir(&group, 0o750);
     dir.file("enable", enable_file(Scope::Group(group.clone())));
+    let scope = Scope::Group(group.clone());
+    dir.file("filter", filters::group_file(move || found(&scope)));
     let dir = dir.dir(&event, 0o750);
-    dir.file("enable", enable_file(Scope::One(group, event)));
+    let scope = Scope::One(group, event);
+    dir.file("enable", enable_file(scope.clone()));
+    dir.file("filter", filters::event_file(move || found(&scope).pop().ok_or(Errno::ENODEV)));
     let id = class.id;
     dir.file("id", Text::shown(0o440, move |out| writeln!(out, "{id}").map_err(|_| Errno::ENOMEM)));
     dir.file(
         "format",
         Text::shown(0o440, move |out| out.write_str(&class.format()).map_err(|_| Errno::ENOMEM)),
     );
+}
+
+/// The events that are meant.
+fn found(scope: &Scope) -> Vec<Found> {
+    let registry = REGISTRY.lock();
+    let meant = registry.by_name.iter().filter(|((group, event), _)| scope.contains(group, event));
+    meant.map(|(_, event)| Found { class: event.class.clone(), source: event.source.clone() }).collect()
 }
 
 /// Takes an event out with its directory.

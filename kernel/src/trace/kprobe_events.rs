@@ -9,23 +9,25 @@
 //! ```
 //!
 //! An event may have several probes: lines with its name and the same arguments at other places join it. At a hit the
-//! [`Recorder`] counts, reserves room in this CPU's ring, stores the header, the address and the arguments, and commits.
+//! [`Recorder`] counts, reserves room in this CPU's ring, stores the header, the address and the arguments, and
+//! commits; if the event has a filter, only what that wants ([`filters`](super::filters)).
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
 use tracecore::event::{Class, PROBE_ARGS_AT, probe_class};
 use tracecore::fetch::{Env, Hit, Program, STACK_BYTES};
+use tracecore::filter::Filter;
 use tracecore::misses;
 use tracecore::probe::{self, Blame, Command, Definition, ErrorKind, ProbeError, Removal};
 
+use super::counter::Counter;
+use super::filters::EventFilter;
 use super::names::Kernel;
 use super::{buffer, comms, errors, events};
-use crate::arch::{MAX_CPUS, STACK_SIZE, cpu};
+use crate::arch::STACK_SIZE;
 use crate::exception::PtRegs;
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
@@ -43,39 +45,39 @@ const _: () = assert!(STACK_BYTES == STACK_SIZE as u64);
 
 const ENV: Env<'static> = Env { memory: &Kernel, symbols: &Kernel };
 
-/// A count that each CPU keeps for itself.
-struct Counter(Box<[AtomicU64]>);
-
-impl Counter {
-    fn new() -> Self {
-        Self((0..MAX_CPUS).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    /// Counts one on this CPU; only ever called with interrupts masked, so nothing comes between load and store.
-    #[inline(always)]
-    fn count(&self) {
-        if let Some(mine) = self.0.get(cpu::id()) {
-            mine.store(mine.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn sum(&self) -> u64 {
-        self.0.iter().map(|one| one.load(Ordering::Relaxed)).sum()
-    }
-}
-
 /// What runs at a hit.
 struct Recorder {
     id: u16,
     program: Program,
     hits: Counter,
+    filter: Arc<EventFilter>,
     name: String,
+}
+
+impl Recorder {
+    /// A hit of an event that has a filter.
+    #[inline(never)]
+    fn judge(&self, filter: &Filter, addr: u64, regs: &PtRegs, pin: &CpuPin) {
+        let needs_comm = self.program.has_texts() || filter.needs_comm();
+        let comm = if needs_comm { task::current().comm() } else { [0; task::COMM_LEN] };
+        let hit = Hit { regs: regs.user(), comm: &comm, entry_args: &[], env: &ENV };
+        match buffer::record_probe_if(pin, filter, self.id, addr, &self.program, &hit) {
+            Ok(true) => comms::note(),
+            Ok(false) => self.filter.count(),
+            // Counted by the ring.
+            Err(_) => {}
+        }
+    }
 }
 
 impl Handler for Recorder {
     #[inline]
     fn pre(&self, addr: u64, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
         self.hits.count();
+        if let Some(filter) = self.filter.active(pin) {
+            self.judge(filter, addr, regs, pin);
+            return Flow::Continue;
+        }
         let comm = if self.program.has_texts() { task::current().comm() } else { [0; task::COMM_LEN] };
         let hit = Hit { regs: regs.user(), comm: &comm, entry_args: &[], env: &ENV };
         // A record that is refused is counted by the ring.
@@ -97,8 +99,8 @@ struct Probe {
     kprobe: Kprobe,
 }
 
-/// The probes of one event.
-struct Probes(Mutex<Vec<Probe>>);
+/// The probes of one event, and the filter of them all.
+struct Probes(Mutex<Vec<Probe>>, Arc<EventFilter>);
 
 impl events::Source for Probes {
     fn switch(&self, on: bool) -> Result<(), Errno> {
@@ -111,6 +113,10 @@ impl events::Source for Probes {
             log::warn!("{SUBSYSTEM}: {e}");
             e.errno()
         })
+    }
+
+    fn filter(&self) -> &EventFilter {
+        &self.1
     }
 }
 
@@ -163,12 +169,13 @@ fn profile(out: &mut dyn core::fmt::Write) -> Result<(), Errno> {
     out.write_str(&String::from_utf8_lossy(&text)).map_err(|_| Errno::ENOMEM)
 }
 
-/// Adds the hits of each probe that ran no handler.
+/// Adds the hits of each probe that ran no handler, and the records of each event that its filter did not want.
 pub(super) fn misses(table: &mut misses::Table) {
     for defined in DEFINED.lock().iter() {
         let owner = events::name(&defined.group, &defined.event);
         let missed = defined.probes.0.lock().iter().map(|probe| probe.kprobe.missed()).sum();
         table.add(misses::Layer::Kprobe, &owner, misses::Cause::InHandler, missed);
+        table.add(misses::Layer::Event, &owner, misses::Cause::Filtered, defined.probes.1.filtered());
     }
 }
 
@@ -204,7 +211,9 @@ fn define(line: &str, definition: Definition) -> Result<(), ProbeError> {
         Some(existing) => existing.class.id,
         None => events::new_id().map_err(ProbeError::silent)?,
     };
+    let filter = existing.map_or_else(|| Arc::new(EventFilter::new()), |existing| existing.probes.1.clone());
     let recorder = Arc::new(Recorder {
+        filter: filter.clone(),
         id,
         program,
         hits: Counter::new(),
@@ -227,7 +236,8 @@ fn define(line: &str, definition: Definition) -> Result<(), ProbeError> {
         None => {
             let class = Arc::new(probe_class(id, &definition));
             let (group, event) = (definition.group.clone(), definition.event.clone());
-            let probes = Arc::new(Probes(Mutex::new(alloc::vec![Probe { definition, recorder, kprobe }])));
+            let probes =
+                Arc::new(Probes(Mutex::new(alloc::vec![Probe { definition, recorder, kprobe }]), filter));
             events::add(class.clone(), probes.clone());
             all.push(Defined { group, event, class, probes });
         }

@@ -12,6 +12,8 @@
 //! | `buffer` | a ring per CPU, its switch and size; the header of a record |
 //! | `events` | every event there is: its class, its switch, its directory |
 //! | `kprobe_events` | probes defined by text |
+//! | `filters` | which records of an event are kept |
+//! | `counter` | counts of handlers |
 //! | `marker` | records that users write |
 //! | `comms`  | names of tasks for records that outlive them |
 //! | `output` | records as text |
@@ -21,8 +23,10 @@
 
 mod buffer;
 mod comms;
+mod counter;
 mod errors;
 mod events;
+mod filters;
 mod kprobe_events;
 mod marker;
 mod misses;

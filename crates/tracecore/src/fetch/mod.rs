@@ -39,6 +39,7 @@ pub use compile::TooBig;
 pub use memory::{Fault, MAX_STRING_BYTES, SafeMemory};
 
 use crate::event::Header;
+use crate::filter::{Context, Filter};
 use crate::probe::Bits;
 use crate::ring::{CpuRing, MAX_RECORD_BYTES, Refused, Reservation};
 use crate::symbolize::Symbolizer;
@@ -174,6 +175,31 @@ impl Program {
         now: fn() -> u64,
     ) -> Result<(), Refused> {
         self.write(hit, [header.to_word(), ip], ring, now)
+    }
+
+    /// The same, if `filter` wants the record: it is judged when it is filled, and taken back if it is not wanted.
+    /// Says whether it was kept.
+    #[expect(clippy::too_many_arguments, reason = "a hit, a ring and a filter are that much")]
+    pub fn write_probe_if(
+        &self,
+        filter: &Filter,
+        context: &Context<'_>,
+        hit: &Hit<'_>,
+        header: Header,
+        ip: u64,
+        ring: &CpuRing,
+        now: fn() -> u64,
+    ) -> Result<bool, Refused> {
+        let record = ring.reserve(self.fixed_len + self.text_len(hit), now)?;
+        record.put_words(&[header.to_word(), ip]);
+        self.run(hit, &record);
+        let wanted = filter.accepts_reserved(&record, context);
+        if wanted {
+            record.commit();
+        } else {
+            record.withdraw();
+        }
+        Ok(wanted)
     }
 
     /// Makes a whole record of a return: the common header, the function, where it returns to, the arguments.

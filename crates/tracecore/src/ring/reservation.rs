@@ -109,11 +109,44 @@ impl Reservation<'_> {
         word.store(u64::from_ne_bytes(all), Relaxed);
     }
 
+    /// The word that was put at a word's offset; 0 behind the end.
+    #[inline(always)]
+    pub fn get_word(&self, index: usize) -> u64 {
+        if index < self.len.div_ceil(8) {
+            u64::from_le(self.page.word(self.payload() + index).load(Relaxed))
+        } else {
+            0
+        }
+    }
+
+    /// Takes the record back: as if it had been dropped, but nobody misses it, so it is not counted as discarded.
+    #[inline(always)]
+    pub fn withdraw(self) {
+        self.take_back();
+        mem::forget(self);
+    }
+
     /// Makes the record complete.
     #[inline(always)]
     pub fn commit(self) {
         self.publish();
         mem::forget(self);
+    }
+
+    /// Makes room for others again.
+    #[inline(always)]
+    fn take_back(&self) {
+        // Nothing behind it: as if it had never been. Its page was not left, so `start` is a position that `write`
+        // had, and no level that is still running has seen another in between without failing its exchange later.
+        if self.ring.write.compare_exchange(self.end.0, self.start.0, Relaxed, Relaxed).is_ok() {
+            // On a fresh page after a crossing by an inner level there may be nothing to publish, or records of
+            // levels that relied on this one.
+            return;
+        }
+        let header = self.page.word(self.start.off());
+        header.store(Header(header.load(Relaxed)).to_padding().0, Relaxed);
+        self.page.padding().fetch_add(1, Relaxed);
+        self.publish();
     }
 
     /// See [the module](super): only the outermost level publishes.
@@ -138,17 +171,7 @@ impl Drop for Reservation<'_> {
     /// Discards the record.
     fn drop(&mut self) {
         self.ring.counters.discarded.add(1);
-        // Nothing behind it: as if it had never been. Its page was not left, so `start` is a position that `write`
-        // had, and no level that is still running has seen another in between without failing its exchange later.
-        if self.ring.write.compare_exchange(self.end.0, self.start.0, Relaxed, Relaxed).is_ok() {
-            // On a fresh page after a crossing by an inner level there may be nothing to publish, or records of
-            // levels that relied on this one.
-            return;
-        }
-        let header = self.page.word(self.start.off());
-        header.store(Header(header.load(Relaxed)).to_padding().0, Relaxed);
-        self.page.padding().fetch_add(1, Relaxed);
-        self.publish();
+        self.take_back();
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "kprobe/event-record-simulated", run: |b| record(b, "insn_ret+4") },
     Bench { name: "kprobe/event-2-args", run: |b| record(b, "insn_ret a=%x0 b=%x1") },
     Bench { name: "kprobe/event-string", run: |b| record(b, "insn_ret $comm:string") },
+    Bench { name: "kprobe/event-filter-reject", run: reject },
     Bench { name: "kprobe/register-1", run: register },
     Bench { name: "trace_marker/write", run: marker },
 ];
@@ -53,6 +54,19 @@ fn record(b: &mut Bencher, probe: &str) -> BenchResult {
         black_box(insn.call(2, 40));
     };
     b.extra(1000, call, || Event::new("hit", probe))
+}
+
+/// What an event adds to the call of a function when its filter wants none of the records.
+fn reject(b: &mut Bencher) -> BenchResult {
+    let insn = probed().ok_or(Skip("the function is not there"))?;
+    let call = || {
+        black_box(insn.call(2, 40));
+    };
+    b.extra(1000, call, || {
+        let event = Event::new("hit", "insn_ret a=%x0")?;
+        write("events/bench/hit/filter", "a == 1\n")?;
+        Ok(event)
+    })
 }
 
 /// Creates one event: the line is read, its symbol found, the event made and shown in the tree, disarmed.

@@ -1,0 +1,231 @@
+//! One predicate: a place in the record, held against a constant.
+
+use super::Context;
+use crate::glob::{self, Bytes, Pattern, Shape};
+use crate::ring::Reservation;
+use alloc::boxed::Box;
+
+/// The bytes of a record, wherever they are.
+pub(super) trait Subject {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// Eight bytes from here on, those behind the end as anything: a caller cuts them to the field's size.
+    fn word(&self, at: usize) -> u64;
+}
+
+impl Subject for [u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        let mut word = [0; 8];
+        for (to, from) in word.iter_mut().zip(self.get(at..).unwrap_or_default()) {
+            *to = *from;
+        }
+        u64::from_le_bytes(word)
+    }
+}
+
+impl Subject for Reservation<'_> {
+    fn len(&self) -> usize {
+        Reservation::len(self)
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        let low = self.get_word(at / 8);
+        match at % 8 {
+            0 => low,
+            shift => low >> (shift * 8) | self.get_word(at / 8 + 1) << (64 - shift * 8),
+        }
+    }
+}
+
+/// A text inside a record, up to its NUL.
+struct Text<'a, S: ?Sized> {
+    record: &'a S,
+    start: usize,
+    len: usize,
+}
+
+impl<'a, S: Subject + ?Sized> Text<'a, S> {
+    fn new(record: &'a S, start: usize, room: usize) -> Self {
+        let room = room.min(record.len().saturating_sub(start));
+        let whole = Self { record, start, len: room };
+        let len = (0..room).find(|&at| whole.byte(at) == Some(0)).unwrap_or(room);
+        Self { len, ..whole }
+    }
+}
+
+impl<S: Subject + ?Sized> Bytes for Text<'_, S> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        (at < self.len).then(|| self.record.word(self.start + at) as u8)
+    }
+}
+
+/// Where a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextAt {
+    /// Behind the fixed part, its location here.
+    Location(u16),
+    /// In the fixed part; without a size, up to the end of the record.
+    Fixed { at: u16, size: u16 },
+    /// The name of the task.
+    Comm,
+}
+
+/// A text to compare with, or a pattern.
+#[derive(Clone, Debug)]
+pub(super) struct TextTest {
+    text: Box<str>,
+    /// The text without the stars that the shape stands for.
+    core: Box<str>,
+    shape: Shape,
+}
+
+impl TextTest {
+    pub(super) fn exact(text: &str) -> Self {
+        Self { text: text.into(), core: text.into(), shape: Shape::Whole }
+    }
+
+    /// A pattern, without regard to a `!` in front of it.
+    pub(super) fn pattern(pattern: &Pattern<'_>) -> Self {
+        Self { text: pattern.text().into(), core: pattern.core().into(), shape: pattern.shape() }
+    }
+
+    fn holds<B: Bytes + ?Sized>(&self, found: &B) -> bool {
+        let core = self.core.as_bytes();
+        let Some(spare) = found.len().checked_sub(core.len()) else {
+            return self.shape == Shape::General && glob::general(self.text.as_bytes(), found);
+        };
+        match self.shape {
+            Shape::Whole => spare == 0 && stands_at(core, found, 0),
+            Shape::Start => stands_at(core, found, 0),
+            Shape::End => stands_at(core, found, spare),
+            Shape::Inside => (0..=spare).any(|at| stands_at(core, found, at)),
+            Shape::General => {
+                let text = self.text.as_bytes();
+                text.len() == found.len() && stands_at(text, found, 0) || glob::general(text, found)
+            }
+        }
+    }
+}
+
+fn stands_at<B: Bytes + ?Sized>(text: &[u8], found: &B, at: usize) -> bool {
+    text.iter().enumerate().all(|(i, byte)| found.byte(at + i) == Some(*byte))
+}
+
+/// How numbers are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Bits,
+}
+
+/// Where a number is, and how its bytes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number {
+    at: u16,
+    /// 64 less its bits.
+    spare: u8,
+    signed: bool,
+}
+
+impl Number {
+    /// A number of 1, 2, 4 or 8 bytes.
+    pub(super) fn new(at: u16, size: u16, signed: bool) -> Option<Self> {
+        let spare = match size {
+            1 => 56,
+            2 => 48,
+            4 => 32,
+            8 => 0,
+            _ => return None,
+        };
+        Some(Self { at, spare, signed })
+    }
+
+    /// `raw` cut to the field's size and widened again.
+    #[inline(always)]
+    pub(super) fn widen(self, raw: u64) -> u64 {
+        let top = raw << (self.spare & 63);
+        if self.signed { (top as i64 >> (self.spare & 63)) as u64 } else { top >> (self.spare & 63) }
+    }
+
+    #[inline(always)]
+    fn load<S: Subject + ?Sized>(self, record: &S) -> u64 {
+        self.widen(record.word(usize::from(self.at)))
+    }
+}
+
+/// What a predicate tests.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    /// A number.
+    Number { number: Number, compare: Compare, with: u64 },
+    /// The number of the CPU.
+    Cpu { compare: Compare, with: u64 },
+    /// An address in, or not in, a range.
+    Inside { number: Number, start: u64, end: u64, inverted: bool },
+    /// A text.
+    Text { at: TextAt, test: TextTest, inverted: bool },
+}
+
+impl Test {
+    #[inline(always)]
+    pub(super) fn holds<S: Subject + ?Sized>(&self, record: &S, context: &Context<'_>) -> bool {
+        match self {
+            &Self::Number { number, compare, with } => {
+                compares(number.load(record), compare, with, number.signed)
+            }
+            &Self::Cpu { compare, with } => compares(context.cpu as u64, compare, with, true),
+            &Self::Inside { number, start, end, inverted } => {
+                (start..end).contains(&number.load(record)) != inverted
+            }
+            Self::Text { at, test, inverted } => text_holds(*at, test, record, context) != *inverted,
+        }
+    }
+}
+
+#[inline(always)]
+fn compares(found: u64, compare: Compare, with: u64, signed: bool) -> bool {
+    // With the sign bit turned over, signed numbers are in the order of unsigned ones.
+    let sign = u64::from(signed) << 63;
+    let order = (found ^ sign).cmp(&(with ^ sign));
+    match compare {
+        Compare::Equal => found == with,
+        Compare::NotEqual => found != with,
+        Compare::Less => order.is_lt(),
+        Compare::LessOrEqual => order.is_le(),
+        Compare::Greater => order.is_gt(),
+        Compare::GreaterOrEqual => order.is_ge(),
+        Compare::Bits => found & with != 0,
+    }
+}
+
+#[inline(never)]
+fn text_holds<S: Subject + ?Sized>(at: TextAt, test: &TextTest, record: &S, context: &Context<'_>) -> bool {
+    match at {
+        TextAt::Location(at) => {
+            let location = record.word(usize::from(at)) as u32;
+            test.holds(&Text::new(record, (location & 0xffff) as usize, (location >> 16) as usize))
+        }
+        TextAt::Fixed { at, size } => {
+            let room = if size == 0 { usize::MAX } else { usize::from(size) };
+            test.holds(&Text::new(record, usize::from(at), room))
+        }
+        TextAt::Comm => {
+            let end = context.comm.iter().position(|byte| *byte == 0).unwrap_or(context.comm.len());
+            test.holds(context.comm.get(..end).unwrap_or_default())
+        }
+    }
+}
