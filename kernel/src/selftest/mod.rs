@@ -77,6 +77,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },
+    Group { name: "trace", tests: crate::trace::selftest::TESTS },
     Group { name: "shell", tests: shell::selftest::TESTS },
 ];
 

@@ -32,6 +32,7 @@ mod marker;
 mod misses;
 mod names;
 mod output;
+pub(crate) mod selftest;
 
 use tracecore::errno::Errno;
 
