@@ -13,9 +13,11 @@
 //!   a write of x9, or a call ─────────┴▶ no longer the caller's; walked on, to know what else comes by
 //! ```
 //!
-//! One read is no use of the caller's value: where a result has parts that do not matter in every case (the
-//! payload of another variant), compilers store whatever lies in the register. Such a word is a store, and
-//! another path comes by with an x9 that was written; a value that a caller passed would be read as it came.
+//! Two reads are no use of the caller's value. Where a result has parts that do not matter in every case (the
+//! payload of another variant), compilers store whatever lies in the register: such a word is a store, and
+//! another path comes by with an x9 that was written. And where a condition is known on a path that was folded
+//! into another, `csel` names a register that it does not choose. A value that a caller passed would be read
+//! as it came, by an instruction that computes with it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -95,6 +97,8 @@ fn judge(insn: Insn, at: u64) -> (Use, Flow) {
     let (to, from) = operands.split_at(written.min(operands.len()));
     let read = from.iter().any(|operand| names_x9(operand));
     let address = from.iter().skip_while(|operand| !operand.contains('[')).any(|operand| names_x9(operand));
+    // The one that is chosen is written, and the other may be anything.
+    let read = read && mnemonic != "csel";
     let used = if read && mnemonic.starts_with("st") && written == 0 && !address {
         Use::Stored
     } else if read {
@@ -195,6 +199,16 @@ mod tests {
         assert_eq!(reads(&[0xb400_0040, WRITE, 0xf900_0121, RET]), Some(0x1008));
         // Nobody else comes by.
         assert_eq!(reads(&[0xb400_0040, RET, STORE, RET]), Some(0x1008));
+    }
+
+    #[test]
+    fn what_is_not_chosen_is_not_used() {
+        // csel x9, x2, x9, eq; cbnz x9, .
+        assert_eq!(reads(&[0x9a89_0049, 0xb500_0009, RET]), None);
+        // csel x0, x2, x9, eq leaves x9 as it was; cbnz x9, .
+        assert_eq!(reads(&[0x9a89_0040, 0xb500_0009, RET]), Some(0x1004));
+        // csinc x9, x2, x9, eq computes with it
+        assert_eq!(reads(&[0x9a89_0449, RET]), Some(0x1000));
     }
 
     #[test]
