@@ -219,6 +219,8 @@ fn synchronize_waits_for_readers(t: &mut TestCtx<'_>) -> TestResult {
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicBool::new(false)),
     );
+    // The reader lets nobody else onto its CPU, this task least of all: it must not be there.
+    let moved = task::current().set_affinity(1);
     let (r, go) = (reading.clone(), release.clone());
     let reader = task::spawn_on(
         "reader",
@@ -249,6 +251,8 @@ fn synchronize_waits_for_readers(t: &mut TestCtx<'_>) -> TestResult {
     let too_early = synchronized.load(Ordering::Acquire);
     release.store(true, Ordering::Release);
     join_all([reader, writer].into_iter().flatten().collect());
+    let back = task::current().set_affinity(task::ANY_CPU);
+    check_eq!(t, (moved, back), (Ok(()), Ok(())));
     check!(t, !too_early, "a reader was still there");
     check!(t, synchronized.load(Ordering::Acquire));
     Ok(())
