@@ -145,7 +145,7 @@ extern "C" fn primary(dtb: usize, image: usize, boot_el: u64) -> ! {
     // SAFETY: the header is the first thing in the image.
     let image_len = unsafe { IMAGE_SIZE_FIELD.as_ptr().read() } as usize;
     // The DTB says how long it is, so map a first block, then as much as it says.
-    let early = dtb & !(EARLY_DTB_MAP - 1)..(dtb & !(EARLY_DTB_MAP - 1)) + 2 * EARLY_DTB_MAP;
+    let early = early_dtb(dtb);
     // SAFETY: the tables of boot.S are in force, once; the boot protocol puts a DTB of at most 2 MiB into RAM.
     if unsafe { mmu::init(image, image_len, early) }.is_err() {
         power::halt();
@@ -178,6 +178,12 @@ extern "C" fn primary(dtb: usize, image: usize, boot_el: u64) -> ! {
 
 /// Alignment and first size of the mapping through which the DTB is read (the boot protocol's limit for its size).
 const EARLY_DTB_MAP: usize = 2 << 20;
+
+/// The physical range of that mapping, for a DTB at `dtb`.
+fn early_dtb(dtb: usize) -> Range<usize> {
+    let start = dtb & !(EARLY_DTB_MAP - 1);
+    start..start + 2 * EARLY_DTB_MAP
+}
 
 /// `image_size` of the Image header (boot.S), into which the build has added the symbols.
 const IMAGE_SIZE_FIELD: core::ptr::NonNull<u64> =
@@ -298,7 +304,7 @@ fn map_machine(info: &BootInfo, dtb: usize) {
     /// Linear-map granules: what is next to the image is mapped by pages, the rest by blocks.
     const REDISTRIBUTOR: usize = 0x2_0000;
     const DISTRIBUTOR: usize = 0x1_0000;
-    let early = dtb & !(EARLY_DTB_MAP - 1)..(dtb & !(EARLY_DTB_MAP - 1)) + 2 * EARLY_DTB_MAP;
+    let early = early_dtb(dtb);
     let map = |range: Range<usize>, perm| {
         if !range.is_empty() && mmu::map_linear(range, perm).is_err() {
             // Nothing can be printed yet; a kernel without its memory cannot go on.

@@ -306,36 +306,31 @@ fn new_point(addr: u64, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, R
 
 /// Arms all, or none, by one change of the text. Those that are armed stay so.
 pub(crate) fn arm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
-    let _lock = LOCK.lock();
-    let flip = |arm: bool, probe: &Kprobe| probe.entry.armed.load(Ordering::Relaxed) != arm;
-    let mut patches = patches(probes, true, |probe| flip(true, probe))?;
-    if let Err(e) = text::commit(&mut patches) {
-        probes.iter().filter(|probe| flip(true, probe)).for_each(|probe| {
-            probe.count(false);
-        });
-        return Err(Refusal::Text(e));
-    }
-    for probe in probes.iter().filter(|probe| flip(true, probe)) {
-        probe.entry.missed_at_arm.store(probe.point.missed.load(Ordering::Relaxed), Ordering::Relaxed);
-        probe.entry.armed.store(true, Ordering::Release);
-    }
-    Ok(())
+    switch(probes, true)
 }
 
 /// Disarms all, or none, by one change of the text. Those that are disarmed stay so.
 pub(crate) fn disarm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
+    switch(probes, false)
+}
+
+fn switch(probes: &[&Kprobe], arm: bool) -> Result<(), Refusal> {
     let _lock = LOCK.lock();
-    let armed = |probe: &Kprobe| probe.entry.armed.load(Ordering::Relaxed);
-    let mut patches = patches(probes, false, armed)?;
+    let changes = |probe: &Kprobe| probe.entry.armed.load(Ordering::Relaxed) != arm;
+    let mut patches = patches(probes, arm, changes)?;
     if let Err(e) = text::commit(&mut patches) {
-        probes.iter().filter(|probe| armed(probe)).for_each(|probe| {
-            probe.count(true);
+        probes.iter().filter(|probe| changes(probe)).for_each(|probe| {
+            probe.count(!arm);
         });
         return Err(Refusal::Text(e));
     }
-    for probe in probes.iter().filter(|probe| armed(probe)) {
-        probe.entry.missed.fetch_add(probe.missed_now(), Ordering::Relaxed);
-        probe.entry.armed.store(false, Ordering::Release);
+    for probe in probes.iter().filter(|probe| changes(probe)) {
+        if arm {
+            probe.entry.missed_at_arm.store(probe.point.missed.load(Ordering::Relaxed), Ordering::Relaxed);
+        } else {
+            probe.entry.missed.fetch_add(probe.missed_now(), Ordering::Relaxed);
+        }
+        probe.entry.armed.store(arm, Ordering::Release);
     }
     Ok(())
 }

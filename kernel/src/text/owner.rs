@@ -3,11 +3,11 @@
 //! The rooms that change text know their own words; each registers a function that answers for an address. So nothing
 //! is kept twice, and a change costs nothing here.
 
-use core::sync::atomic::{AtomicPtr, Ordering};
-
 use a64::Insn;
 use alloc::string::String;
 use tracecore::errno::Errno;
+
+use crate::sync::Once;
 
 /// What is known of a word that somebody may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,37 +22,17 @@ pub(crate) struct OwnedWord {
 pub(crate) type Resolver = fn(usize) -> Option<OwnedWord>;
 
 const RESOLVERS: usize = 8;
-static RESOLVER: [AtomicPtr<()>; RESOLVERS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; RESOLVERS];
+static RESOLVER: [Once<Resolver>; RESOLVERS] = [const { Once::new() }; RESOLVERS];
 
 /// Adds a room that changes text.
 ///
 /// # Errors
 /// ENOSPC when there is no place for another room.
 pub(crate) fn register_owner(resolver: Resolver) -> Result<(), Errno> {
-    RESOLVER
-        .iter()
-        .find_map(|slot| {
-            slot.compare_exchange(
-                core::ptr::null_mut(),
-                resolver as *mut (),
-                Ordering::Release,
-                Ordering::Relaxed,
-            )
-            .ok()
-        })
-        .map(|_| ())
-        .ok_or(Errno::ENOSPC)
+    RESOLVER.iter().find_map(|slot| slot.set(resolver).ok()).ok_or(Errno::ENOSPC)
 }
 
 /// Who owns the word at `addr`; the room that changed it last registered last and is asked first.
 pub(crate) fn owner_of(addr: usize) -> Option<OwnedWord> {
-    RESOLVER.iter().rev().find_map(|slot| {
-        let resolver = slot.load(Ordering::Acquire);
-        if resolver.is_null() {
-            return None;
-        }
-        // SAFETY: `register_owner` alone fills the slots, with functions of this type.
-        let resolver = unsafe { core::mem::transmute::<*mut (), Resolver>(resolver) };
-        resolver(addr)
-    })
+    RESOLVER.iter().rev().filter_map(Once::get).find_map(|resolver| resolver(addr))
 }

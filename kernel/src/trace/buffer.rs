@@ -106,9 +106,9 @@ pub(super) fn reader(ring: &'static CpuRing) -> Option<ring::Reader<'static>> {
     })
 }
 
-/// Throws away what the rings hold.
-pub(super) fn reset() {
-    for (_, ring) in rings() {
+/// Throws away what these rings hold.
+pub(super) fn reset(rings: impl Iterator<Item = (usize, &'static CpuRing)>) {
+    for (_, ring) in rings {
         if let Some(mut reader) = reader(ring) {
             reader.reset();
         }

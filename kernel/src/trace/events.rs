@@ -164,7 +164,7 @@ pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
     drop(registry);
     if was_on {
         // Its records have lost their class; as on Linux, they go with it.
-        buffer::reset();
+        buffer::reset(buffer::rings());
     }
     let events = tracefs::tracefs().dir("events", 0o755);
     events.dir(group, 0o750).remove(event);

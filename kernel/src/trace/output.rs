@@ -64,23 +64,13 @@ fn add(file: &dyn Fn(&str, Text), only: Only) {
             .seq(move |_| Ok(look(only)))
             .on_open(move |how| {
                 if how.truncate {
-                    reset(only);
+                    buffer::reset(selected(only));
                 }
                 Ok(())
             })
             .write(|data| Ok(data.len())),
     );
     file("trace_pipe", Text::new(0o440).stream(move |how| Ok(take(only, how.nonblock))));
-}
-
-fn reset(only: Only) {
-    for (cpu, ring) in buffer::rings() {
-        if only.is_none_or(|only| only == cpu)
-            && let Some(mut reader) = buffer::reader(ring)
-        {
-            reader.reset();
-        }
-    }
 }
 
 /// A record and the classes already looked up, kept from piece to piece.

@@ -55,7 +55,7 @@ fn filter_changed_under_load(t: &mut TestCtx<'_>) -> TestResult {
     const TIMES: u64 = 200;
     let event = Event::new(t)?;
     check_eq!(t, write("events/test/add/filter", "a & 1\n"), Ok(()));
-    buffer::reset();
+    buffer::reset(buffer::rings());
     let before = recorded();
     check_eq!(t, write("events/test/add/enable", "1\n"), Ok(()));
     let stop = Arc::new(AtomicBool::new(false));
