@@ -43,6 +43,6 @@ pub mod sysreg;
 pub use classify::{Class, Reason, classify};
 pub use cond::Cond;
 pub use insn::Insn;
-pub use regs::{Reg, RegSet, UserRegs};
+pub use regs::{CallRegs, Reg, RegSet, Registers, UserRegs};
 pub use simulate::{Fault, Memory, MemoryFns, Sim, SimOp};
 pub use sysreg::SysReg;

@@ -10,6 +10,9 @@
 //!        └──────────┴─────┴─────┴────────┘
 //! ```
 //!
+//! [`CallRegs`] is the smaller set that a trampoline can save honestly: what a call hands over. A listener sees either
+//! through [`Registers`], and can tell a register that was not saved from one that is 0.
+//!
 //! [`RegSet`] says which of these a way in has saved (`provides`) or a listener reads (`needs`). The check when
 //! a listener is attached is `needs.first_missing(provides)`; its answer is the register to blame.
 //!
@@ -104,6 +107,92 @@ impl UserRegs {
             Reg::PSTATE => self.pstate = value,
             Reg(n) => self.set_x(n, value),
         }
+    }
+}
+
+/// The registers around a call: what a trampoline that stands in for a `bl` or a `ret` has in hand, and nothing else.
+///
+/// ```text
+/// offset   0       72    80    88    96
+///        ┌─────────┬────┬────┬─────┬────┐
+///        │ x0 … x8 │ sp │ pc │ x29 │ lr │   13 × 8 = 104 bytes
+///        └─────────┴────┴────┴─────┴────┘
+///                            └ a frame record (AAPCS64 6.4.6)
+/// ```
+///
+/// x0 to x8 carry arguments one way and results the other (AAPCS64 6.8, 6.9). x9 to x18 mean nothing at a call, x19 to
+/// x28 belong to the caller and were not saved by anybody, and there is no PSTATE: a call has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct CallRegs {
+    /// x0 to x8.
+    pub x: [u64; 9],
+    /// The stack pointer.
+    pub sp: u64,
+    /// The address of the next instruction.
+    pub pc: u64,
+    /// The frame pointer, x29.
+    pub fp: u64,
+    /// The link register, x30.
+    pub lr: u64,
+}
+
+impl CallRegs {
+    /// What it has room for. A way in that uses it says which of these it fills.
+    pub const ROOM: RegSet = RegSet::x_range(0, 8).with(Reg::FP).with(Reg::LR).with(Reg::SP).with(Reg::PC);
+
+    /// The register that `reg` names, if there is room for it.
+    #[inline]
+    pub fn get(&self, reg: Reg) -> Option<u64> {
+        match reg {
+            Reg::SP => Some(self.sp),
+            Reg::PC => Some(self.pc),
+            Reg::FP => Some(self.fp),
+            Reg::LR => Some(self.lr),
+            Reg(n) => self.x.get(usize::from(n)).copied(),
+        }
+    }
+}
+
+/// The registers that a way in has saved, as a listener reads them.
+#[derive(Clone, Copy, Debug)]
+pub enum Registers<'a> {
+    /// All of them, by an exception.
+    All(&'a UserRegs),
+    /// Those of a call, by a trampoline.
+    Call(&'a CallRegs),
+}
+
+impl Registers<'_> {
+    /// Register `n`; 31 and above are the zero register. One that was not saved reads as 0: that nobody asks for it is
+    /// checked when the listener is attached.
+    #[inline(always)]
+    pub fn x(self, n: u8) -> u64 {
+        match self {
+            Self::All(regs) => regs.x(n),
+            Self::Call(regs) => Reg::x(n).and_then(|reg| regs.get(reg)).unwrap_or(0),
+        }
+    }
+
+    /// The register that `reg` names; 0, as above, if it was not saved.
+    #[inline]
+    pub fn get(self, reg: Reg) -> u64 {
+        match self {
+            Self::All(regs) => regs.get(reg),
+            Self::Call(regs) => regs.get(reg).unwrap_or(0),
+        }
+    }
+}
+
+impl<'a> From<&'a UserRegs> for Registers<'a> {
+    fn from(regs: &'a UserRegs) -> Self {
+        Self::All(regs)
+    }
+}
+
+impl<'a> From<&'a CallRegs> for Registers<'a> {
+    fn from(regs: &'a CallRegs) -> Self {
+        Self::Call(regs)
     }
 }
 
@@ -309,7 +398,7 @@ impl fmt::Debug for RegSet {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reg, RegSet, UserRegs};
+    use super::{CallRegs, Reg, RegSet, Registers, UserRegs};
     use core::mem::{offset_of, size_of};
     use std::string::ToString;
 
@@ -348,6 +437,26 @@ mod tests {
         let mut regs = UserRegs { sp: 5, ..UserRegs::default() };
         regs.set_x(31, 9);
         assert_eq!((regs.x(31), regs.sp), (0, 5));
+    }
+
+    #[test]
+    fn a_call_has_some_of_them() {
+        assert_eq!((size_of::<CallRegs>(), offset_of!(CallRegs, lr) - offset_of!(CallRegs, fp)), (104, 8));
+        assert_eq!(CallRegs::ROOM.to_string(), "x0-x8,x29,x30,sp,pc");
+        let mut all = UserRegs::default();
+        RegSet::ALL.iter().for_each(|reg| all.set(reg, 100 + u64::from(reg.index())));
+        let x = core::array::from_fn(|n| 100 + n as u64);
+        let call = CallRegs { x, sp: 131, pc: 132, fp: 129, lr: 130 };
+        for reg in RegSet::ALL.iter() {
+            let saved = CallRegs::ROOM.contains(reg);
+            assert_eq!(call.get(reg), saved.then(|| all.get(reg)), "{reg}");
+            assert_eq!(Registers::from(&all).get(reg), all.get(reg));
+            assert_eq!(Registers::from(&call).get(reg), if saved { all.get(reg) } else { 0 });
+        }
+        for n in 0..=31 {
+            assert_eq!(Registers::from(&all).x(n), all.x(n));
+            assert_eq!(Registers::from(&call).x(n), if n <= 8 || n == 29 || n == 30 { all.x(n) } else { 0 });
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Recorder {
     fn judge(&self, filter: &Filter, addr: u64, regs: &PtRegs, pin: &CpuPin) {
         let needs_comm = self.program.has_texts() || filter.needs_comm();
         let comm = if needs_comm { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.user(), comm: &comm, entry_args: &[], env: &ENV };
+        let hit = Hit { regs: regs.user().into(), comm: &comm, entry_args: &[], env: &ENV };
         match buffer::record_probe_if(pin, filter, self.id, addr, &self.program, &hit) {
             Ok(true) => comms::note(),
             Ok(false) => self.filter.count(),
@@ -79,7 +79,7 @@ impl Handler for Recorder {
             return Flow::Continue;
         }
         let comm = if self.program.has_texts() { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.user(), comm: &comm, entry_args: &[], env: &ENV };
+        let hit = Hit { regs: regs.user().into(), comm: &comm, entry_args: &[], env: &ENV };
         // A record that is refused is counted by the ring.
         if buffer::record_probe(pin, self.id, addr, &self.program, &hit).is_ok() {
             comms::note();

@@ -8,7 +8,7 @@ use a64::{Reg, RegSet};
 use alloc::vec::Vec;
 
 /// How many of the arguments are passed in registers (AAPCS64); the next lie on the stack, a word each.
-const REGISTER_ARGS: u16 = 8;
+pub const REGISTER_ARGS: u16 = 8;
 
 /// The fixed part would not fit into a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,12 @@ impl Program {
         let mut fields = Vec::new();
         let mut steps = Vec::new();
         let mut texts = Vec::new();
+        let mut entry_args = Vec::new();
         let mut needs = RegSet::EMPTY;
         let mut at = base;
         for arg in args {
             let end = at.checked_add(arg.size()).filter(|end| *end <= MAX_RECORD_BYTES).ok_or(TooBig)?;
-            let start = start(&arg.expr.source, is_return);
+            let start = start(&arg.expr.source, is_return.then_some(&mut entry_args));
             match start {
                 Start::Reg(reg) => needs = needs.with(reg),
                 Start::StackWord(_) => needs = needs.with(Reg::SP),
@@ -72,6 +73,7 @@ impl Program {
             fields: fields.into(),
             steps: steps.into(),
             texts: texts.into(),
+            entry_args: entry_args.into(),
             fixed_len: at,
             needs,
             has_texts: args.iter().any(|arg| arg.ty.is_text()),
@@ -79,10 +81,23 @@ impl Program {
     }
 }
 
-fn start(source: &Source, is_return: bool) -> Start {
+/// Where a value comes from; `entry_args` gathers what must be saved at the entry, for a probe at the end.
+fn start(source: &Source, entry_args: Option<&mut Vec<u16>>) -> Start {
+    match (source, entry_args) {
+        (&Source::Argument(index), Some(saved)) => {
+            let place = saved.iter().position(|arg| *arg == index).unwrap_or(saved.len());
+            if place == saved.len() {
+                saved.push(index);
+            }
+            Start::EntryArg(place as u16)
+        }
+        (source, _) => start_now(source),
+    }
+}
+
+fn start_now(source: &Source) -> Start {
     match *source {
         Source::Register(reg) => Start::Reg(reg),
-        Source::Argument(index) if is_return => Start::EntryArg(index),
         Source::Argument(index) if index >= REGISTER_ARGS => Start::StackWord(index - REGISTER_ARGS),
         Source::Argument(index) => Reg::x(index as u8).map_or(Start::Value(0), Start::Reg),
         Source::StackWord(index) => Start::StackWord(index),

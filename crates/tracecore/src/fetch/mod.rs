@@ -35,7 +35,7 @@ mod symbol;
 #[cfg(test)]
 mod tests;
 
-pub use compile::TooBig;
+pub use compile::{REGISTER_ARGS, TooBig};
 pub use memory::{Fault, MAX_STRING_BYTES, SafeMemory};
 
 use crate::event::Header;
@@ -43,7 +43,7 @@ use crate::filter::{Context, Filter};
 use crate::probe::Bits;
 use crate::ring::{CpuRing, MAX_RECORD_BYTES, Refused, Reservation};
 use crate::symbolize::Symbolizer;
-use a64::{Reg, RegSet, UserRegs};
+use a64::{Reg, RegSet, Registers};
 use alloc::boxed::Box;
 use memory::{for_each_piece, is_user};
 use sink::Sink;
@@ -67,10 +67,10 @@ pub struct Env<'a> {
 #[derive(Clone, Copy)]
 pub struct Hit<'a> {
     /// The registers; those in [`Program::needs`] must have been saved.
-    pub regs: &'a UserRegs,
+    pub regs: Registers<'a>,
     /// The name of the current task.
     pub comm: &'a [u8; COMM_LEN],
-    /// The arguments, saved at the entry, for a return probe; else empty.
+    /// The arguments in [`Program::entry_args`], saved at the entry, for a return probe; else empty.
     pub entry_args: &'a [u64],
     /// Memory and symbols.
     pub env: &'a Env<'a>,
@@ -138,6 +138,7 @@ pub struct Program {
     fields: Box<[Field]>,
     steps: Box<[Step]>,
     texts: Box<[u8]>,
+    entry_args: Box<[u16]>,
     fixed_len: usize,
     needs: RegSet,
     has_texts: bool,
@@ -147,6 +148,11 @@ impl Program {
     /// The registers that it reads: what the way in must save.
     pub const fn needs(&self) -> RegSet {
         self.needs
+    }
+
+    /// The arguments of the function, by number from 0, that must be saved at its entry for the end of it.
+    pub const fn entry_args(&self) -> &[u16] {
+        &self.entry_args
     }
 
     /// The length of the fixed part, with the common header and what else stands before the arguments.
@@ -468,7 +474,7 @@ fn read_u64(hit: &Hit<'_>, address: u64) -> Result<u64, Fault> {
 
 /// Word `index` above the stack pointer, 0 beyond the end of the stack.
 fn stack_word(hit: &Hit<'_>, index: u16) -> u64 {
-    let sp = hit.regs.sp;
+    let sp = hit.regs.get(Reg::SP);
     let address = sp.wrapping_add(u64::from(index) * 8);
     if (address ^ sp) & !(STACK_BYTES - 1) != 0 {
         return 0;

@@ -4,6 +4,7 @@ use super::*;
 use crate::probe::{Command, Definition, LookupError, Resolver, Symbol, parse_line};
 use crate::ring::{CpuRing, Mode, Record};
 use crate::symbolize::{NoSymbols, SymbolAt};
+use a64::{CallRegs, UserRegs};
 use std::vec;
 use std::vec::Vec;
 
@@ -86,7 +87,8 @@ fn run(args: &str) -> Vec<u8> {
     let probe = definition(&std::format!("p:t work_add {args}"));
     let program = Program::compile(&probe.args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
-    let hit = Hit { regs: &registers(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
+    let regs = registers();
+    let hit = Hit { regs: (&regs).into(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
     let mut record = vec![0xaa; program.fixed_len() + program.text_len(&hit)];
     program.store(&hit, &mut record);
     assert!(record[..16].iter().all(|byte| *byte == 0xaa), "the head is the caller's");
@@ -208,13 +210,16 @@ fn a_program_says_what_it_needs() {
 
 #[test]
 fn entry_arguments_of_a_return_probe_come_from_its_entry() {
-    let probe = definition("r:t work_add a=$arg2 r=$retval");
+    let probe = definition("r:t work_add a=$arg2 b=$arg10 c=$arg2 r=$retval");
     let program = Program::compile(&probe.args, 24, true).expect("fits");
+    // Each is saved once.
+    assert_eq!(program.entry_args(), [1, 9]);
     let env = Env { memory: &World, symbols: &NoSymbols };
-    let hit = Hit { regs: &registers(), comm: &[0; 16], entry_args: &[7, 8], env: &env };
-    let mut record = [0; 40];
+    let call = CallRegs { x: [0x100; 9], ..CallRegs::default() };
+    let hit = Hit { regs: (&call).into(), comm: &[0; 16], entry_args: &[7, 8], env: &env };
+    let mut record = [0; 56];
     program.store(&hit, &mut record);
-    assert_eq!(record[24..], [8_u64.to_le_bytes(), 0x100_u64.to_le_bytes()].concat());
+    assert_eq!(record[24..], [7_u64, 8, 7, 0x100].map(u64::to_le_bytes).concat());
 }
 
 #[test]
@@ -223,7 +228,7 @@ fn a_record_too_short_is_filled_as_far_as_it_goes() {
     let program = Program::compile(&probe.args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: &regs, comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
     let whole = program.fixed_len() + program.text_len(&hit);
     assert_eq!(whole, 32 + 14 + 6);
     for length in 0..whole + 20 {
@@ -255,7 +260,7 @@ fn an_overlong_text_is_cut_to_the_limit() {
     let program = Program::compile(&definition(&line).args, 16, false).expect("fits");
     let env = Env { memory: &Endless, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: &regs, comm: &[b'c'; 16], entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: &[b'c'; 16], entry_args: &[], env: &env };
     assert_eq!(program.fixed_len() + program.text_len(&hit), MAX_RECORD_BYTES);
     let mut record = vec![0; MAX_RECORD_BYTES];
     program.store(&hit, &mut record);
@@ -273,7 +278,7 @@ fn the_ring_gets_what_a_slice_gets() {
         Program::compile(&definition(&std::format!("p:t work_add {args}")).args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: &regs, comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
     let length = program.fixed_len() + program.text_len(&hit);
     for _ in 0..300 {
         // More than the ring holds, so that bytes of older records lie below.
