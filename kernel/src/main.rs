@@ -40,7 +40,7 @@ mod time;
 mod unwind;
 
 // F4: hooks.
-#[expect(unsafe_code, reason = "reads the table of sites that the linker gathered")]
+#[expect(unsafe_code, reason = "the trampoline, the table of sites, literals that are pointers")]
 mod ftrace;
 #[expect(unsafe_code, reason = "a table read without a lock, saved registers changed at a hit")]
 mod kprobes;

@@ -37,6 +37,13 @@ pub(crate) fn isb() {
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
 
+/// What was stored before is seen, by all CPUs, before what is stored after; also by instruction fetch.
+#[inline(always)]
+pub(crate) fn stores_done() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+}
+
 /// Cleans the line of `addr` to memory, for a reader whose MMU is off.
 pub(crate) fn clean_to_memory(addr: usize) {
     // SAFETY: cache maintenance of mapped memory does not change what a program sees of it.

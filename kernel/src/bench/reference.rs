@@ -38,6 +38,9 @@ const REFERENCES: &[Reference] = &[
     row("trace_marker/write", 1_099, 300),
     row("kprobe/register-1", 418_000, 20_000),
     row("kprobe/arm-1000", 3_900, 150),
+    row("ftrace/ops-empty", 40, 38),
+    row("ftrace/two-ops-empty", 220, 80),
+    row("ftrace/enable-all-per-site", 1_439, 80),
 ];
 
 /// The figures for a row, if there are any.

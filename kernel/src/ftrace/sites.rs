@@ -1,26 +1,20 @@
-//! The table of sites.
+//! The table of sites, and the words of one.
 
 use a64::{Insn, encode};
+use alloc::format;
 use alloc::string::String;
 use tracecore::errno::Errno;
 
-use crate::text::{self, OwnedWord, Transaction};
-
-/// What a site's literal names while nobody traces.
-#[repr(C, align(8))]
-#[derive(Debug)]
-struct Ops {
-    /// Called by the entry path; none while nothing can be registered.
-    callback: Option<fn()>,
-}
-
-static NOP_OPS: Ops = Ops { callback: None };
+use super::entry::ftrace_caller;
+use super::ops::Ops;
+use crate::text::{self, OwnedWord, PatchError, Transaction};
 
 /// `mov x9, x30`: keeps the caller's return address while BL overwrites x30.
 const MOV_X9_X30: Insn = Insn(0xaa1e_03e9);
+const NOPS: u64 = (encode::nop().0 as u64) << 32 | encode::nop().0 as u64;
 
 /// A patchable function entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site {
     /// The function's symbol.
     pub(crate) function: usize,
@@ -32,17 +26,61 @@ impl Site {
         self.function + 8
     }
 
-    /// The words of the site: address, as compiled, as it is when ready.
-    fn words(self) -> [(usize, Insn, Insn); 4] {
-        let nop = encode::nop();
-        let literal = (&raw const NOP_OPS).expose_provenance() as u64;
-        [
-            (self.function - 8, nop, Insn(literal as u32)),
-            (self.function - 4, nop, Insn((literal >> 32) as u32)),
-            (self.function, nop, MOV_X9_X30),
-            (self.function + 4, nop, nop),
-        ]
+    /// Where the ops' address is.
+    fn literal_at(self) -> usize {
+        self.function - 8
     }
+
+    /// The word that is a NOP or the branch.
+    fn branch_at(self) -> usize {
+        self.function + 4
+    }
+
+    fn branch(self) -> Result<Insn, PatchError> {
+        encode::bl_to(self.branch_at() as u64, ftrace_caller() as u64)
+            .map_err(|_| PatchError::NotText { addr: self.branch_at() })
+    }
+
+    /// Who is named by the literal.
+    pub(super) fn ops(self) -> Option<&'static Ops> {
+        let address = text::read_literal(self.literal_at())? as usize;
+        // SAFETY: after `init` a literal holds the address of an `Ops`, each of which lives for ever: only `init` and
+        // `change` write literals.
+        Some(unsafe { &*core::ptr::with_exposed_provenance::<Ops>(address) })
+    }
+
+    /// Is the branch taken?
+    pub(crate) fn is_on(self) -> bool {
+        text::read_word(self.branch_at()).is_some_and(|word| word != encode::nop())
+    }
+
+    /// Adds to a batch what makes the site call `ops`; with `on` false it shall call nothing.
+    pub(super) fn change(
+        self,
+        batch: &mut Transaction,
+        ops: &'static Ops,
+        on: bool,
+    ) -> Result<(), PatchError> {
+        let now = text::read_literal(self.literal_at()).unwrap_or_default();
+        let new = address_of(ops);
+        if now != new {
+            batch.push_literal(self.literal_at(), now, new)?;
+        }
+        match (self.is_on(), on) {
+            (false, true) => batch.push(self.branch_at(), encode::nop(), self.branch()?),
+            (true, false) => batch.push(self.branch_at(), self.branch()?, encode::nop()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds to a batch what ends the branch; the literal stays until no CPU can be on its way.
+    pub(super) fn turn_off(self, batch: &mut Transaction) -> Result<(), PatchError> {
+        if self.is_on() { batch.push(self.branch_at(), self.branch()?, encode::nop()) } else { Ok(()) }
+    }
+}
+
+fn address_of(ops: &'static Ops) -> u64 {
+    core::ptr::from_ref(ops).expose_provenance() as u64
 }
 
 /// The addresses of the first NOPs, sorted by the linker.
@@ -62,6 +100,21 @@ pub(crate) fn sites() -> impl ExactSizeIterator<Item = Site> {
     entries().iter().map(|first| Site { function: first + 8 })
 }
 
+/// How many there are.
+pub(super) fn count() -> usize {
+    entries().len()
+}
+
+/// The site of this number.
+pub(super) fn nth(n: usize) -> Option<Site> {
+    entries().get(n).map(|first| Site { function: first + 8 })
+}
+
+/// The number of a site.
+pub(super) fn index(site: Site) -> Option<usize> {
+    entries().binary_search(&(site.function - 8)).ok()
+}
+
 /// The site that the word at `addr` belongs to.
 pub(crate) fn site_of(addr: usize) -> Option<Site> {
     let at = entries().partition_point(|first| *first <= addr).checked_sub(1)?;
@@ -74,24 +127,26 @@ pub(crate) fn site_of(addr: usize) -> Option<Site> {
 /// # Errors
 /// Those of the transaction: a site that does not hold four NOPs is a bug of the build, and none is changed then.
 pub(crate) fn init() -> Result<usize, Errno> {
-    let mut batch = Transaction::with_capacity(entries().len() * 3).map_err(|e| e.errno())?;
+    let mut batch = Transaction::with_capacity(count()).map_err(PatchError::errno)?;
     for site in sites() {
-        for (addr, compiled, ready) in site.words() {
-            if compiled != ready {
-                batch.push(addr, compiled, ready).map_err(|e| e.errno())?;
-            }
-        }
+        batch
+            .push_literal(site.literal_at(), NOPS, address_of(Ops::nop()))
+            .and_then(|()| batch.push(site.function, encode::nop(), MOV_X9_X30))
+            .map_err(PatchError::errno)?;
     }
     if let Err(e) = batch.commit() {
         log::error!("ftrace: {e}");
         return Err(e.errno());
     }
     text::register_owner(owner)?;
-    Ok(entries().len())
+    Ok(count())
 }
 
 fn owner(addr: usize) -> Option<OwnedWord> {
     let site = site_of(addr)?;
-    let (_, original, _) = site.words().into_iter().find(|(word, ..)| *word == addr)?;
-    Some(OwnedWord { original, owner: String::from("ftrace site") })
+    let owner = match site.ops().filter(|_| site.is_on()) {
+        Some(ops) => format!("ftrace {}", ops.name()),
+        None => String::from("ftrace site"),
+    };
+    Some(OwnedWord { original: encode::nop(), owner })
 }

@@ -35,7 +35,9 @@ pub(crate) fn set_reschedule(f: fn()) {
     let _ = RESCHEDULE.set(f);
 }
 
+/// Not traced: a tracer's callback that ends calls it.
 #[cold]
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 fn reschedule() {
     if !arch::daif::irqs_masked()
         && let Some(f) = RESCHEDULE.get()

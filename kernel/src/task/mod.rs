@@ -76,7 +76,9 @@ pub(crate) fn yield_now() {
     schedule();
 }
 
-/// Preempts the running task if that was asked for. Called where that is allowed, interrupts on.
+/// Preempts the running task if that was asked for. Called where that is allowed, interrupts on. Not traced: a tracer's
+/// callback that ends calls it.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 fn preempt_if_asked() {
     while current().head.need_resched.load(Ordering::Relaxed) != 0 {
         run_queue::switch(true);

@@ -154,6 +154,8 @@ pub(super) fn adopt_idle(cpu: usize, idle: *const Task) {
 }
 
 /// Gives this CPU to whoever deserves it. `preempted`: the running task wants to go on, whatever its state says.
+/// Not traced: while it has not yet masked interrupts, a callback that ends would call it again.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 pub(super) fn switch(preempted: bool) {
     let here = IrqGuard::new();
     let me = arch::cpu::id();

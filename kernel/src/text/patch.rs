@@ -11,6 +11,7 @@
 //!
 //! | step | why |
 //! |---|---|
+//! | store the batch's literals, each 8 bytes at once; `dsb ishst` | a branch that the batch writes finds its literal there |
 //! | map the page at the fixmap, writable, not executable | text itself is never writable |
 //! | store each word | aligned 32-bit stores are single-copy atomic (B2.2.1) |
 //! | `dc cvau` each line, `dsb ish` | the words reach the point at which instruction fetch looks |
@@ -21,7 +22,7 @@
 //! CPU executes an old word any more.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use a64::Insn;
 use tracecore::errno::Errno;
@@ -42,6 +43,14 @@ pub(crate) struct Patch {
     pub(crate) new: Insn,
 }
 
+/// A change of 8 bytes that lie among the code and are read as data, never executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Literal {
+    addr: usize,
+    expected: u64,
+    new: u64,
+}
+
 /// Why nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PatchError {
@@ -59,6 +68,15 @@ pub(crate) enum PatchError {
         /// What is there.
         found: Insn,
     },
+    /// A literal is not what the caller thought.
+    UnexpectedLiteral {
+        /// The address.
+        addr: usize,
+        /// What the caller thought.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
     /// Two changes of the same word.
     Twice {
         /// The address.
@@ -75,7 +93,7 @@ impl PatchError {
     pub(crate) fn errno(self) -> Errno {
         match self {
             Self::NotText { .. } | Self::Twice { .. } => Errno::EINVAL,
-            Self::Unexpected { .. } => Errno::EILSEQ,
+            Self::Unexpected { .. } | Self::UnexpectedLiteral { .. } => Errno::EILSEQ,
             Self::NoMemory => Errno::ENOMEM,
             Self::Context => Errno::EWOULDBLOCK,
         }
@@ -89,6 +107,9 @@ impl core::fmt::Display for PatchError {
             Self::Unexpected { addr, expected, found } => {
                 write!(f, "{addr:#x} holds {:#010x}, not {:#010x}", found.0, expected.0)
             }
+            Self::UnexpectedLiteral { addr, expected, found } => {
+                write!(f, "{addr:#x} holds {found:#018x}, not {expected:#018x}")
+            }
             Self::Twice { addr } => write!(f, "{addr:#x} is changed twice"),
             Self::NoMemory => f.write_str("no memory for the batch"),
             Self::Context => f.write_str("text is not patched with interrupts masked"),
@@ -100,6 +121,7 @@ impl core::fmt::Display for PatchError {
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     patches: Vec<Patch>,
+    literals: Vec<Literal>,
 }
 
 impl Transaction {
@@ -107,7 +129,7 @@ impl Transaction {
     pub(crate) fn with_capacity(n: usize) -> Result<Self, PatchError> {
         let mut patches = Vec::new();
         patches.try_reserve_exact(n).map_err(|_| PatchError::NoMemory)?;
-        Ok(Self { patches })
+        Ok(Self { patches, literals: Vec::new() })
     }
 
     /// Adds a change.
@@ -117,9 +139,22 @@ impl Transaction {
         Ok(())
     }
 
+    /// Adds a change of an aligned 8-byte literal. All literals of a batch are changed before its words.
+    pub(crate) fn push_literal(&mut self, addr: usize, expected: u64, new: u64) -> Result<(), PatchError> {
+        self.literals.try_reserve(1).map_err(|_| PatchError::NoMemory)?;
+        self.literals.push(Literal { addr, expected, new });
+        Ok(())
+    }
+
+    /// Is there nothing to change?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.patches.is_empty() && self.literals.is_empty()
+    }
+
     /// Makes all changes, or none.
     pub(crate) fn commit(mut self) -> Result<(), PatchError> {
-        commit(&mut self.patches)
+        self.literals.sort_unstable_by_key(|literal| literal.addr);
+        commit_all(&mut self.patches, &self.literals)
     }
 }
 
@@ -142,8 +177,22 @@ pub(crate) fn read_word(addr: usize) -> Option<Insn> {
     ))
 }
 
+/// The literal at an address.
+pub(crate) fn read_literal(addr: usize) -> Option<u64> {
+    if !addr.is_multiple_of(8) || !ranges::is_text(addr) || !ranges::is_text(addr + 4) {
+        return None;
+    }
+    // SAFETY: as in `read_word`, for 8 bytes.
+    Some(unsafe { AtomicU64::from_ptr(core::ptr::with_exposed_provenance_mut(addr)) }.load(Ordering::Relaxed))
+}
+
 /// Makes all changes of `patches`, or none; sorts them by address. For a few changes on the caller's stack.
 pub(crate) fn commit(patches: &mut [Patch]) -> Result<(), PatchError> {
+    commit_all(patches, &[])
+}
+
+/// Makes all changes, or none: first the literals, which are sorted, then the words.
+fn commit_all(patches: &mut [Patch], literals: &[Literal]) -> Result<(), PatchError> {
     if crate::arch::daif::irqs_masked() && cpu::online() > 1 {
         return Err(PatchError::Context);
     }
@@ -152,6 +201,11 @@ pub(crate) fn commit(patches: &mut [Patch]) -> Result<(), PatchError> {
     }
     let writer = Writer::lock();
     writer.check(patches)?;
+    writer.check_literals(literals)?;
+    writer.write_literals(literals);
+    if patches.is_empty() {
+        return Ok(());
+    }
     if patches.iter().all(|patch| live(patch.expected) && live(patch.new)) {
         writer.write(patches);
         if cpu::online() > 1 {
@@ -197,6 +251,37 @@ impl Writer {
             before = Some(addr);
         }
         Ok(())
+    }
+
+    fn check_literals(&self, literals: &[Literal]) -> Result<(), PatchError> {
+        let mut before = None;
+        for &Literal { addr, expected, .. } in literals {
+            let found = read_literal(addr).ok_or(PatchError::NotText { addr })?;
+            if before == Some(addr) {
+                return Err(PatchError::Twice { addr });
+            }
+            if found != expected {
+                return Err(PatchError::UnexpectedLiteral { addr, expected, found });
+            }
+            before = Some(addr);
+        }
+        Ok(())
+    }
+
+    /// Writes checked, sorted literals, page by page. They are data: no instruction cache has to know, and who reads one
+    /// sees the old or the new.
+    fn write_literals(&self, literals: &[Literal]) {
+        for page in literals.chunk_by(|a, b| a.addr / PAGE_SIZE == b.addr / PAGE_SIZE) {
+            let Some(alias) = page.first().and_then(|first| self.alias(first.addr)) else { continue };
+            for literal in page {
+                let at = core::ptr::with_exposed_provenance_mut(alias.at(literal.addr));
+                // SAFETY: the alias maps the literal's page, writable, and it is aligned; atomic, since CPUs read it.
+                unsafe { AtomicU64::from_ptr(at) }.store(literal.new, Ordering::Release);
+            }
+        }
+        if !literals.is_empty() {
+            cache::stores_done();
+        }
     }
 
     /// Writes checked, sorted changes, page by page.

@@ -1,6 +1,7 @@
 //! The rows, by mechanism.
 
 mod event;
+mod ftrace;
 mod kprobe;
 pub(super) mod machine;
 mod ring;
@@ -16,6 +17,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     text::BENCHES,
     static_key::BENCHES,
     ring::BENCHES,
+    ftrace::BENCHES,
     kprobe::BENCHES,
     event::BENCHES,
     crate::sync::bench::BENCHES,

@@ -1,0 +1,68 @@
+//! ftrace: what an entry costs, and what switching all of them costs.
+
+use crate::bench::{Bench, BenchResult, Bencher, Skip};
+use crate::ftrace::{self, FtraceRegs, Ops, SiteSet, site_of};
+use core::hint::black_box;
+
+pub(super) const BENCHES: &[Bench] = &[
+    Bench { name: "ftrace/ops-empty", run: ops_empty },
+    Bench { name: "ftrace/ops-guarded-empty", run: guarded_empty },
+    Bench { name: "ftrace/two-ops-empty", run: two_ops_empty },
+    Bench { name: "ftrace/enable-all-per-site", run: enable_all },
+];
+
+static BARE: Ops = Ops::bare("bench_bare", nothing_bare, nothing);
+static ONE: Ops = Ops::new("bench_one", nothing);
+static TWO: Ops = Ops::new("bench_two", nothing);
+/// For all functions: it must not trace what the bench itself needs.
+static ALL: Ops = Ops::bare("bench_all", nothing_bare, nothing);
+
+noinstr! {
+    extern "C" fn nothing_bare(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
+
+    fn nothing(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
+}
+
+#[inline(never)]
+fn traced() {
+    black_box(());
+}
+
+fn traced_only() -> Result<SiteSet, Skip> {
+    let site = site_of((traced as fn() as *const ()).addr()).ok_or(Skip("the function has no site"))?;
+    Ok(SiteSet::of([site]))
+}
+
+fn extra(b: &mut Bencher, ops: &[&'static Ops]) -> BenchResult {
+    let sites = traced_only()?;
+    b.extra(
+        1000,
+        || black_box(traced as fn())(),
+        || {
+            ops.iter()
+                .map(|ops| ftrace::register(ops, sites.clone()).map_err(|_| Skip("not registered")))
+                .collect::<Result<alloc::vec::Vec<_>, _>>()
+        },
+    )
+}
+
+/// A callback called as it is, as Linux calls one.
+fn ops_empty(b: &mut Bencher) -> BenchResult {
+    extra(b, &[&BARE])
+}
+
+/// A callback behind the recursion guard.
+fn guarded_empty(b: &mut Bencher) -> BenchResult {
+    extra(b, &[&ONE])
+}
+
+fn two_ops_empty(b: &mut Bencher) -> BenchResult {
+    extra(b, &[&ONE, &TWO])
+}
+
+/// Every function of the kernel, on.
+fn enable_all(b: &mut Bencher) -> BenchResult {
+    let mut on = None;
+    b.once(ftrace::sites().len() as u64, || on = ftrace::register(&ALL, SiteSet::all()).ok());
+    if on.is_some() { Ok(()) } else { Err(Skip("not registered")) }
+}

@@ -1,0 +1,45 @@
+// ftrace_caller: from a traced function's entry to its callback, and back.
+//
+// Not patched at run time; what is patched is the site that branches here (sites.rs). Neither traced nor probed: it lies in
+// .noinstr.text.
+//
+//   at entry    x30       behind the BL: the function's symbol + 8
+//               x9        the function's return address (`mov x9, x30` is the word before the BL)
+//               x0-x8     arguments: live          x19-x29, SP    the caller's: live
+//               x10-x17   free at a function's entry (AAPCS64 6.1.1)
+//
+//   the ops     8 bytes before the symbol, so 16 before x30; the symbol is aligned to 8 (linker.ld), so no masking
+//
+// Everything below is needed: nine argument registers and SP, FP, LR, PC are saved because a callback may read and change
+// them; the two frame records that a backtrace needs are laid out to be four of those words (regs.rs).
+.section .noinstr.text, "ax"
+.balign 64
+.global ftrace_caller
+.type ftrace_caller, %function
+ftrace_caller:
+    ldr     x11, [x30, #-16]                        // the ops of this site
+    stp     x0, x1, [sp, #-{size}]!
+    stp     x2, x3, [sp, #{x} + 16 * 1]
+    stp     x4, x5, [sp, #{x} + 16 * 2]
+    stp     x6, x7, [sp, #{x} + 16 * 3]
+    add     x10, sp, #{size}
+    stp     x8, x10, [sp, #{x} + 16 * 4]            // x8, SP as it was
+    stp     x29, x9, [sp, #{fp}]                    // the record of the function's caller
+    add     x29, sp, #{fp}
+    stp     x29, x30, [sp, #{link}]                 // the record of the function
+    add     x29, sp, #{link}
+    sub     x0, x30, #4                             // ip: the BL
+    mov     x1, x9                                  // parent_ip
+    mov     x2, x11                                 // ops
+    mov     x3, sp                                  // regs
+    ldr     x11, [x11, #{entry}]
+    blr     x11
+    ldp     x29, x30, [sp, #{fp}]
+    ldr     x9, [sp, #{pc}]
+    ldr     x8, [sp, #{x} + 8 * 8]
+    ldp     x6, x7, [sp, #{x} + 16 * 3]
+    ldp     x4, x5, [sp, #{x} + 16 * 2]
+    ldp     x2, x3, [sp, #{x} + 16 * 1]
+    ldp     x0, x1, [sp], #{size}
+    ret     x9                                      // into the function, or wherever a callback sent it
+.size ftrace_caller, . - ftrace_caller

@@ -1,0 +1,324 @@
+//! Who listens: an ops, its functions, and what a site calls.
+//!
+//! ```text
+//!   ops registered for a site     its literal names            ftrace_caller calls
+//!   none                          the no-op ops                (the branch is a NOP)
+//!   one                           the ops itself               its callback, behind the recursion guard
+//!   several                       a combination of them        each callback in the order of registration
+//! ```
+//!
+//! So a hit looks nothing up: no hash, no list of all ops. A combination is made when the first site needs it, is shared by
+//! all sites that need the same, and is kept for ever, as every ops is: a task that was preempted between reading a
+//! literal and calling what it names may go on whenever it likes. That is why an ops is a `static`, and why what
+//! an ops does *after* it was unregistered needs no waiting for tasks: its `running` is false, and the callback is not
+//! called.
+//!
+//! | change | text |
+//! |---|---|
+//! | the first ops of a site | literal, then NOP → BL |
+//! | one more, one less | literal alone: who reads it calls the ones before or the ones after |
+//! | the last goes | BL → NOP; when every CPU has synchronised, the literal |
+//!
+//! All sites of a change are one batch of `text`.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tracecore::errno::Errno;
+use tracecore::misses::{Cause, Layer, Table};
+
+use super::recursion;
+use super::regs::FtraceRegs;
+use super::site_set::SiteSet;
+use super::sites::Site;
+use crate::arch::{MAX_CPUS, cpu};
+use crate::sync::quiesce;
+use crate::task::Mutex;
+use crate::text::{PatchError, Transaction};
+
+/// Called at a traced function's entry: the address of its branch, the return address in its caller, who it is called for,
+/// and the registers. Preemption is off, and nothing that it calls is traced at the same level.
+pub(crate) type Callback = fn(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs);
+
+/// What `ftrace_caller` calls.
+type Entry = extern "C" fn(usize, usize, &'static Ops, &mut FtraceRegs);
+
+/// A listener; always a `static`.
+#[repr(C)]
+pub(crate) struct Ops {
+    entry: Entry,
+    callback: Callback,
+    name: &'static str,
+    /// Changes where the function goes on: at most one such ops may have a function.
+    redirects: bool,
+    running: AtomicBool,
+    /// For the callback's own use.
+    pub(crate) private: AtomicU64,
+    missed: [AtomicU64; MAX_CPUS],
+    /// Of a combination.
+    members: &'static [&'static Ops],
+}
+
+/// How many combinations there can be.
+const MAX_COMBINATIONS: usize = 1024;
+
+static NOP_OPS: Ops = Ops::with("nop", ignore, ignored);
+
+fn ignored(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
+
+impl Ops {
+    pub(super) const ENTRY_AT: usize = offset_of!(Ops, entry);
+
+    const fn with(name: &'static str, entry: Entry, callback: Callback) -> Self {
+        Self {
+            entry,
+            callback,
+            name,
+            redirects: false,
+            running: AtomicBool::new(false),
+            private: AtomicU64::new(0),
+            missed: [const { AtomicU64::new(0) }; MAX_CPUS],
+            members: &[],
+        }
+    }
+
+    /// A listener whose callback runs under the recursion guard.
+    pub(crate) const fn new(name: &'static str, callback: Callback) -> Self {
+        Self::with(name, guarded, callback)
+    }
+
+    /// The same, for a callback that changes where a function goes on.
+    pub(crate) const fn redirecting(name: &'static str, callback: Callback) -> Self {
+        Self { redirects: true, ..Self::new(name, callback) }
+    }
+
+    /// A listener whose callback is called with nothing around it: it may be called in the midst of itself, may be preempted,
+    /// and is called for a while after it was unregistered. Where it shares a function with others it is called as they are.
+    pub(crate) const fn bare(name: &'static str, entry: Entry, callback: Callback) -> Self {
+        Self::with(name, entry, callback)
+    }
+
+    pub(super) fn nop() -> &'static Self {
+        &NOP_OPS
+    }
+
+    /// Its name, for people.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Calls that it did not see, because they came from a callback.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+noinstr! {
+    extern "C" fn ignore(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
+
+    /// One ops.
+    extern "C" fn guarded(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
+        let Some(_entered) = recursion::enter() else { return miss(ops) };
+        if ops.running.load(Ordering::Acquire) {
+            (ops.callback)(ip, parent_ip, ops, regs);
+        }
+    }
+
+    /// Several, in order; the guard is the same for all.
+    extern "C" fn each(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
+        let Some(_entered) = recursion::enter() else {
+            for one in ops.members {
+                miss(one);
+            }
+            return;
+        };
+        for one in ops.members {
+            if one.running.load(Ordering::Acquire) {
+                (one.callback)(ip, parent_ip, one, regs);
+            }
+        }
+    }
+
+    /// Counts a call that comes from a callback. Whatever interrupts this counts too: hence the atomic addition.
+    fn miss(ops: &'static Ops) {
+        if let Some(mine) = ops.missed.get(cpu::id()) {
+            mine.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Who is registered, for what.
+struct User {
+    ops: &'static Ops,
+    sites: SiteSet,
+}
+
+struct Registry {
+    users: Vec<User>,
+    combinations: Vec<&'static Ops>,
+    /// Every ops that ever was registered, for its misses.
+    known: Vec<&'static Ops>,
+}
+
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { users: Vec::new(), combinations: Vec::new(), known: Vec::new() });
+
+/// A registered ops; dropping it unregisters.
+#[must_use = "dropping it unregisters"]
+pub(crate) struct Registered {
+    ops: &'static Ops,
+}
+
+/// Starts calling `ops` at the entry of each function in `sites`.
+///
+/// # Errors
+/// EBUSY: it is registered, or another one redirects one of the functions. ENOSPC: too many combinations. Those of the patch.
+/// Nothing has changed then.
+pub(crate) fn register(ops: &'static Ops, sites: SiteSet) -> Result<Registered, Errno> {
+    let mut registry = REGISTRY.lock();
+    if registry.users.iter().any(|user| core::ptr::eq(user.ops, ops)) {
+        return Err(Errno::EBUSY);
+    }
+    registry.may_redirect(ops, &sites)?;
+    if !registry.known.iter().any(|known| core::ptr::eq(*known, ops)) {
+        registry.known.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        registry.known.push(ops);
+    }
+    registry.users.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    registry.users.push(User { ops, sites: sites.clone() });
+    ops.running.store(true, Ordering::Release);
+    if let Err(e) = registry.update(&sites) {
+        ops.running.store(false, Ordering::Release);
+        registry.users.pop();
+        return Err(e);
+    }
+    Ok(Registered { ops })
+}
+
+impl Registered {
+    /// Goes on with other functions. A function in both sets is called all the time.
+    ///
+    /// # Errors
+    /// As [`register`].
+    pub(crate) fn set_sites(&self, sites: SiteSet) -> Result<(), Errno> {
+        let mut registry = REGISTRY.lock();
+        registry.may_redirect(self.ops, &sites)?;
+        let Some(user) = registry.users.iter_mut().find(|user| core::ptr::eq(user.ops, self.ops)) else {
+            return Err(Errno::ENOENT);
+        };
+        let before = core::mem::replace(&mut user.sites, sites.clone());
+        let result = registry.update(&before.union(&sites));
+        if result.is_err()
+            && let Some(user) = registry.users.iter_mut().find(|user| core::ptr::eq(user.ops, self.ops))
+        {
+            user.sites = before;
+        }
+        result
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut registry = REGISTRY.lock();
+        let Some(at) = registry.users.iter().position(|user| core::ptr::eq(user.ops, self.ops)) else {
+            return;
+        };
+        let user = registry.users.remove(at);
+        // From here on nothing calls it; whoever is in its callback leaves it before the quiet point.
+        user.ops.running.store(false, Ordering::Release);
+        if let Err(e) = registry.update(&user.sites) {
+            log::error!("ftrace: the sites of {} stay on: {e:?}", user.ops.name);
+        }
+        drop(registry);
+        quiesce::synchronize();
+    }
+}
+
+impl Registry {
+    fn may_redirect(&self, ops: &'static Ops, sites: &SiteSet) -> Result<(), Errno> {
+        let mut others = self.users.iter().filter(|user| user.ops.redirects && !core::ptr::eq(user.ops, ops));
+        if ops.redirects && others.any(|user| !user.sites.intersection(sites).is_empty()) {
+            return Err(Errno::EBUSY);
+        }
+        Ok(())
+    }
+
+    /// Makes the text of these sites what the users want.
+    fn update(&mut self, sites: &SiteSet) -> Result<(), Errno> {
+        let mut first = Transaction::default();
+        let mut gone = Vec::new();
+        for site in sites.iter() {
+            match self.wanted(site)? {
+                Some(ops) => site.change(&mut first, ops, true),
+                None => {
+                    gone.push(site);
+                    site.turn_off(&mut first)
+                }
+            }
+            .map_err(PatchError::errno)?;
+        }
+        commit(first)?;
+        // Now no CPU takes the branch of one that is gone.
+        let mut then = Transaction::default();
+        for site in gone {
+            site.change(&mut then, Ops::nop(), false).map_err(PatchError::errno)?;
+        }
+        commit(then)
+    }
+
+    /// What a site shall call.
+    fn wanted(&mut self, site: Site) -> Result<Option<&'static Ops>, Errno> {
+        let mut here = self.users.iter().filter(|user| user.sites.contains(site)).map(|user| user.ops);
+        let Some(first) = here.next() else { return Ok(None) };
+        let Some(second) = here.next() else { return Ok(Some(first)) };
+        let mut all = Vec::new();
+        all.try_reserve(self.users.len()).map_err(|_| Errno::ENOMEM)?;
+        all.extend([first, second]);
+        all.extend(here);
+        self.combination(all).map(Some)
+    }
+
+    fn combination(&mut self, members: Vec<&'static Ops>) -> Result<&'static Ops, Errno> {
+        let same = |known: &&&'static Ops| {
+            known.members.len() == members.len()
+                && known.members.iter().zip(&members).all(|(a, b)| core::ptr::eq(*a, *b))
+        };
+        if let Some(known) = self.combinations.iter().find(same) {
+            return Ok(known);
+        }
+        if self.combinations.len() >= MAX_COMBINATIONS {
+            return Err(Errno::ENOSPC);
+        }
+        self.combinations.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let mut ops = Ops::with("several", each, ignored);
+        ops.members = Vec::leak(members);
+        let ops: &'static Ops = Box::leak(Box::new(ops));
+        self.combinations.push(ops);
+        Ok(ops)
+    }
+}
+
+fn commit(batch: Transaction) -> Result<(), Errno> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    batch.commit().map_err(|e| {
+        log::error!("ftrace: {e}");
+        e.errno()
+    })
+}
+
+/// The names of those that a site calls, in order.
+pub(crate) fn listeners(site: Site) -> Vec<&'static str> {
+    let registry = REGISTRY.lock();
+    registry.users.iter().filter(|user| user.sites.contains(site)).map(|user| user.ops.name).collect()
+}
+
+/// Adds what each ops did not see.
+pub(crate) fn misses(table: &mut Table) {
+    for ops in &REGISTRY.lock().known {
+        table.add(Layer::Ftrace, ops.name, Cause::Recursion, ops.missed());
+    }
+}
