@@ -79,6 +79,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },
     Group { name: "trace", tests: crate::trace::selftest::TESTS },
+    Group { name: "kprobe_events", tests: crate::trace::kprobe_events::selftest::TESTS },
     Group { name: "shell", tests: shell::selftest::TESTS },
 ];
 

@@ -50,6 +50,17 @@ struct Event {
     was_on: bool,
 }
 
+impl Event {
+    fn switch(&mut self, on: bool) -> Result<(), Errno> {
+        if self.on != on {
+            self.source.switch(on)?;
+            self.on = on;
+            self.was_on |= on;
+        }
+        Ok(())
+    }
+}
+
 /// The first number of an event that is defined at run time; below are Linux's for what is built in.
 const FIRST_DYNAMIC_ID: u16 = 1024;
 
@@ -160,7 +171,8 @@ pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
     let (id, was_on) = (found.class.id, found.was_on);
     registry.by_name.remove(&key);
     registry.classes.remove(&id);
-    let last = !registry.by_name.keys().any(|(g, _)| g == group);
+    let in_group = (String::from(group), String::new())..;
+    let last = registry.by_name.range(in_group).next().is_none_or(|((g, _), _)| g != group);
     drop(registry);
     if was_on {
         // Its records have lost their class; as on Linux, they go with it.
@@ -174,14 +186,16 @@ pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Is this event on?
-pub(super) fn is_on(group: &str, event: &str) -> bool {
-    REGISTRY.lock().by_name.get(&(group.into(), event.into())).is_some_and(|event| event.on)
-}
-
 /// The class of a record's number.
 pub(super) fn class(id: u16) -> Option<Arc<Class>> {
     REGISTRY.lock().classes.get(&id).cloned()
+}
+
+/// Switches one event. Found by its name, however many there are.
+pub(super) fn switch_one(group: &str, event: &str, on: bool) -> Result<(), Errno> {
+    let mut registry = REGISTRY.lock();
+    let found = registry.by_name.get_mut(&(group.into(), event.into())).ok_or(Errno::ENOENT)?;
+    found.switch(on)
 }
 
 fn enable_file(scope: Scope) -> Text {
@@ -214,17 +228,16 @@ fn state(scope: &Scope) -> char {
 
 /// Switches all that are meant; one that refuses does not keep the others from switching, and its error is returned.
 fn switch(scope: &Scope, on: bool) -> Result<(), Errno> {
+    if let Scope::One(group, event) = scope {
+        return switch_one(group, event, on);
+    }
     let mut registry = REGISTRY.lock();
     let mut result = Ok(());
     for ((group, event), found) in &mut registry.by_name {
-        if scope.contains(group, event) && found.on != on {
-            match found.source.switch(on) {
-                Ok(()) => {
-                    found.on = on;
-                    found.was_on |= on;
-                }
-                Err(e) => result = Err(e),
-            }
+        if scope.contains(group, event)
+            && let Err(e) = found.switch(on)
+        {
+            result = Err(e);
         }
     }
     result

@@ -27,7 +27,7 @@ mod counter;
 mod errors;
 mod events;
 mod filters;
-mod kprobe_events;
+pub(crate) mod kprobe_events;
 mod marker;
 mod misses;
 mod names;
@@ -36,6 +36,7 @@ pub(crate) mod selftest;
 
 use tracecore::errno::Errno;
 
+pub(crate) use kprobe_events::EventProbe;
 pub(crate) use misses::misses;
 
 /// Makes the rings and the files. Once, when there is a heap and tasks can run.

@@ -171,6 +171,11 @@ pub fn command_text(line: &str) -> String {
     Words::split(line).words.join(" ")
 }
 
+/// The lines of `kprobe_event=` on the boot command line: `;` between them, `,` for the blanks in them, as on Linux.
+pub fn boot_lines(value: &str) -> impl Iterator<Item = String> {
+    value.split(';').map(|line| line.replace(',', " ")).filter(|line| !line.trim().is_empty())
+}
+
 /// The error for a place that was read well but that the kernel refuses to probe: the caret under the place.
 pub fn place_error(line: &str, kind: ErrorKind) -> ProbeError {
     ProbeError::at(kind, Words::split(line).column(1))

@@ -3,6 +3,7 @@
 use super::probed;
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
 use crate::fs::vfs::{self, How};
+use crate::trace::EventProbe;
 use alloc::format;
 use core::hint::black_box;
 use tracecore::errno::Errno;
@@ -27,24 +28,12 @@ fn write(file: &str, text: &str) -> Result<(), Skip> {
     written.map_err(|_: Errno| Skip("a file of the tracing tree refused a line"))
 }
 
-/// An event that is there, and on, until it is dropped.
-struct Event(&'static str);
-
-impl Event {
-    fn new(name: &'static str, probe: &str) -> Result<Self, Skip> {
-        write("kprobe_events", &format!("p:bench/{name} {probe}\n"))?;
-        let event = Self(name);
-        write(&format!("events/bench/{name}/enable"), "1\n")?;
-        Ok(event)
-    }
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // If it cannot be removed the next run of the row says so.
-        let _ = write(&format!("events/bench/{}/enable", self.0), "0\n");
-        let _ = write("kprobe_events", &format!("-:bench/{}\n", self.0));
-    }
+/// An event on this place with these arguments, on until it is dropped.
+fn event(probe: &str) -> Result<EventProbe, Skip> {
+    let event =
+        EventProbe::define(&format!("p:bench/hit {probe}")).map_err(|_| Skip("the probe was refused"))?;
+    event.enable().map_err(|_| Skip("the event cannot be switched on"))?;
+    Ok(event)
 }
 
 /// What recording an event adds to the call of a function.
@@ -53,7 +42,7 @@ fn record(b: &mut Bencher, probe: &str) -> BenchResult {
     let call = || {
         black_box(insn.call(2, 40));
     };
-    b.extra(1000, call, || Event::new("hit", probe))
+    b.extra(1000, call, || event(probe))
 }
 
 /// What an event adds to the call of a function when its filter wants none of the records.
@@ -63,7 +52,7 @@ fn reject(b: &mut Bencher) -> BenchResult {
         black_box(insn.call(2, 40));
     };
     b.extra(1000, call, || {
-        let event = Event::new("hit", "insn_ret a=%x0")?;
+        let event = event("insn_ret a=%x0")?;
         write("events/bench/hit/filter", "a == 1\n")?;
         Ok(event)
     })
