@@ -10,7 +10,7 @@
 //! abort               says Handled
 //! step, breakpoint, → the hook registered for the class    none: die
 //! watchpoint
-//! IRQ               → the interrupt slot, then the exit slot (preemption)
+//! IRQ               → the interrupt slot, then the slot of softirqs, then the exit slot (preemption)
 //! everything else   → die
 //! ```
 //!
@@ -18,12 +18,12 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use a64::UserRegs;
 use aarch64_cpu::registers::{FAR_EL1, Readable};
 
-use crate::arch::thread::{self, HARDIRQ_OFFSET};
+use crate::arch::thread::{self, HARDIRQ_MASK, HARDIRQ_OFFSET, NMI_MASK, SOFTIRQ_MASK};
 use crate::arch::{STACK_SHIFT, daif};
 
 /// Everything an exception saves: Linux's arm64 `user_pt_regs`, then what the kernel adds.
@@ -177,6 +177,7 @@ static STEP_HOOK: Slot = Slot::empty();
 static BREAKPOINT: Slot = Slot::empty();
 static WATCHPOINT: Slot = Slot::empty();
 static IRQ: Slot = Slot::empty();
+static SOFTIRQ: Slot = Slot::empty();
 static IRQ_EXIT: Slot = Slot::empty();
 static DIE: Slot = Slot::empty();
 
@@ -214,6 +215,12 @@ pub(crate) fn register_fault(hook: FaultHook) -> Result<(), SlotTaken> {
 /// Hands interrupts to `handler`.
 pub(crate) fn set_irq(handler: fn(&mut PtRegs)) -> Result<(), SlotTaken> {
     IRQ.fill(handler as *mut ())
+}
+
+/// Called, with interrupts masked, when an interrupt returns to code that is in none and [`pending_softirqs`] says that
+/// something is to be done first. It may let interrupts in, and masks them again.
+pub(crate) fn set_softirq(handler: fn()) -> Result<(), SlotTaken> {
+    SOFTIRQ.fill(handler as *mut ())
 }
 
 /// Called, with interrupts masked, when an interrupt returns to code that may be preempted and that somebody wants to
@@ -274,12 +281,28 @@ noinstr! {
             // SAFETY: `set_irq` alone fills the slot, with a function of this type.
             unsafe { core::mem::transmute::<*mut (), fn(&mut PtRegs)>(handler.as_ptr())(regs) };
         }
-        if thread.sub(HARDIRQ_OFFSET) == 0
+        thread.sub(HARDIRQ_OFFSET);
+        if pending_softirqs().load(Ordering::Relaxed) != 0 {
+            softirqs();
+        }
+        if thread.count() == 0
             && thread.need_resched.load(Ordering::Relaxed) != 0
             && let Some(handler) = IRQ_EXIT.get()
         {
             // SAFETY: `set_irq_exit` alone fills the slot, with a function of this type.
             unsafe { core::mem::transmute::<*mut (), fn(&mut PtRegs)>(handler.as_ptr())(regs) };
+        }
+    }
+
+    /// Something is to be done after interrupts; now, if this was the only one and came to no softirq.
+    #[cold]
+    #[inline(never)]
+    fn softirqs() {
+        if thread::current().count() & (HARDIRQ_MASK | SOFTIRQ_MASK | NMI_MASK) == 0
+            && let Some(handler) = SOFTIRQ.get()
+        {
+            // SAFETY: `set_softirq` alone fills the slot, with a function of this type.
+            unsafe { core::mem::transmute::<*mut (), fn()>(handler.as_ptr())() };
         }
     }
 
@@ -325,6 +348,17 @@ fn die(regs: &mut PtRegs, death: Death) -> ! {
         unsafe { core::mem::transmute::<*mut (), fn(&mut PtRegs, Death) -> !>(handler.as_ptr())(regs, death) }
     }
     crate::arch::power::halt()
+}
+
+/// What is to be done on this CPU after an interrupt, a bit each (`irq::softirq`).
+#[unsafe(link_section = ".percpu")]
+static PENDING_SOFTIRQS: AtomicU32 = AtomicU32::new(0);
+
+/// This CPU's bits. The caller cannot be migrated while it uses them.
+#[inline(always)]
+pub(crate) fn pending_softirqs() -> &'static AtomicU32 {
+    // SAFETY: the copy of a per-CPU variable lives as long as the kernel.
+    unsafe { &*crate::arch::cpu::this_cpu_ptr(&raw const PENDING_SOFTIRQS) }
 }
 
 /// BRK immediate behind a word that is stepped out of line; Linux's (`arch/arm64/include/asm/brk-imm.h`).

@@ -103,6 +103,8 @@ fn init() {
     // The other CPUs, each from `secondary_main`.
     let cpus = boot::start_cpus(task::prepare_cpu);
     log::info!("smp: {cpus} CPUs");
+    // Who runs softirqs when there are too many.
+    task::ksoftirqd::start().expect("memory for workers");
     // Files: the initramfs at `/`, and the trees in it; keys from the console.
     fs::init().expect("memory for the file systems");
     // Rings, events, and their files.

@@ -3,6 +3,9 @@
 //! A handler is registered by interrupt number, once, and runs with interrupts masked. The first software-generated
 //! interrupts are the CPUs' messages to each other ([`Ipi`]).
 
+pub(crate) mod selftest;
+pub(crate) mod softirq;
+
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tracecore::errno::Errno;
@@ -77,6 +80,7 @@ pub(crate) fn init() -> Result<(), Errno> {
         return Err(Errno::ENODEV);
     }
     exception::set_irq(handle).map_err(|_| Errno::EBUSY)?;
+    softirq::init()?;
     enable_ipis();
     Ok(())
 }

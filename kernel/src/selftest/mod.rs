@@ -69,6 +69,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "machine", tests: machine::TESTS },
     Group { name: "sync", tests: crate::sync::selftest::TESTS },
     Group { name: "mm", tests: crate::mm::selftest::TESTS },
+    Group { name: "softirq", tests: crate::irq::selftest::TESTS },
     Group { name: "time", tests: crate::time::selftest::TESTS },
     Group { name: "task", tests: crate::task::selftest::TESTS },
     Group { name: "workload", tests: workload::TESTS },

@@ -11,6 +11,7 @@
 //! | `wait`, `mutex` | waiting for each other, and for a time |
 //! | `stats` | how long tasks wait for a CPU |
 //! | `work` | functions run later by a worker |
+//! | `ksoftirqd` | softirqs that were too many to run after an interrupt |
 //!
 //! Preemption is by priority, and by slices among equals. It happens where an interrupt returns to a task that holds
 //! off nothing, and where a task lets its last guard go:
@@ -24,6 +25,7 @@
 
 pub(crate) mod bench;
 mod idle;
+pub(crate) mod ksoftirqd;
 mod life;
 mod mutex;
 mod run_queue;

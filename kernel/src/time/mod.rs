@@ -4,9 +4,9 @@
 //! earliest one; a CPU with one task and no timer is never interrupted.
 //!
 //! ```text
-//!   timers of this CPU ─┐
-//!                       ├─ earliest ─▶ comparator ─▶ interrupt: run what is due, set the next
-//!   end of the slice  ──┘
+//!   sleeps of this CPU ─┐
+//!   timers of this CPU ─┼─ earliest ─▶ comparator ─▶ interrupt: end sleeps, set the next
+//!   end of the slice  ──┘                                └────▶ TIMER softirq: run the timers that are due
 //! ```
 //!
 //! Nanoseconds count from the machine's start (the generic timer's counter 0); the counter is the same on all CPUs.
@@ -21,6 +21,7 @@ pub(crate) use clock::{local_clock_ns, now_ns};
 pub(crate) use timer::{Timer, TimerNode, set_slice};
 
 use crate::irq;
+use crate::irq::softirq::{self, Vector};
 use tracecore::errno::Errno;
 
 /// Nanoseconds in a millisecond.
@@ -35,6 +36,8 @@ pub(crate) fn init() {
 
 /// Takes the timer interrupt of this CPU, number `intid` on all of them.
 pub(crate) fn init_cpu(intid: u32) -> Result<(), Errno> {
+    // Another CPU may have registered it for all.
+    let _ = softirq::register(Vector::Timer, timer::run_soft);
     match irq::register(intid, "arch_timer", |_| timer::run_due()) {
         // Another CPU has registered it for all.
         Ok(()) | Err(Errno::EBUSY) => irq::enable(intid),

@@ -1,4 +1,4 @@
-//! Timers: a function to be called once, at or after a time, in interrupt context on the CPU that armed it.
+//! Timers: a function to be called once, at or after a time, on the CPU that armed it.
 //!
 //! ```text
 //!            arm                 due                    callback returns
@@ -9,11 +9,22 @@
 //!
 //! A node belongs to the queue of CPU `node.cpu` while it is queued; who cancels it takes that queue's lock and
 //! looks again. The callback runs without the lock, so it may arm and cancel timers, its own too, and wake tasks.
+//!
+//! There are two kinds, and a CPU keeps a heap of each:
+//!
+//! | | callback runs | for |
+//! |---|---|---|
+//! | [`TimerNode`] | in the interrupt, interrupts masked | the wake-ups of sleepers, which do no more than that |
+//! | [`Timer`] | in the TIMER softirq, interrupts on | everybody else: it may take a while, but not sleep |
+//!
+//! The comparator is told the earlier of the two. When the interrupt finds that a `Timer` is due it raises the softirq,
+//! and until that has run the second heap waits.
 
 use super::clock::{now_ns, to_ticks};
 use super::heap::{Heap, Node};
 use crate::arch;
-use crate::sync::{IrqGuard, Pinned, SpinLock, per_cpu};
+use crate::irq::softirq::{self, Vector};
+use crate::sync::{CpuPin, IrqGuard, Pinned, SpinGuard, SpinLock, per_cpu};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::Cell;
@@ -23,23 +34,47 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
-struct Queue {
+/// Timers of one context: those whose callbacks run in the interrupt, or those whose callbacks run in the softirq.
+struct Base {
     heap: Heap,
     /// The node whose callback runs, to be compared only.
     running: *const TimerNode,
-    /// What the comparator was told; NEVER when it is stopped.
-    programmed: u64,
-    /// While callbacks run: what is due by then belongs to this interrupt. A timer armed by a callback belongs to a
+    /// While callbacks run: what is due by then belongs to this run. A timer armed by a callback belongs to a
     /// later one, whatever its deadline: a callback that arms itself for the past must not hold the CPU for ever.
     due_until: u64,
 }
 
-// SAFETY: the pointer is only compared.
+impl Base {
+    const fn new() -> Self {
+        Self { heap: Heap::new(), running: null(), due_until: 0 }
+    }
+
+    fn first(&self) -> u64 {
+        self.heap.first().map_or(NEVER, Node::deadline)
+    }
+}
+
+struct Queue {
+    hard: Base,
+    soft: Base,
+    /// The softirq has been raised for what is due in `soft`: the comparator need not be told of it again.
+    raised: bool,
+    /// What the comparator was told; NEVER when it is stopped.
+    programmed: u64,
+}
+
+impl Queue {
+    fn base(&mut self, soft: bool) -> &mut Base {
+        if soft { &mut self.soft } else { &mut self.hard }
+    }
+}
+
+// SAFETY: the pointers are only compared.
 unsafe impl Send for Queue {}
 
 per_cpu! {
     static TIMERS: SpinLock<Queue> =
-        SpinLock::new(Queue { heap: Heap::new(), running: null(), programmed: NEVER, due_until: 0 });
+        SpinLock::new(Queue { hard: Base::new(), soft: Base::new(), raised: false, programmed: NEVER });
     static SLICE_END: AtomicU64 = AtomicU64::new(NEVER);
     static EXPIRED: AtomicU64 = AtomicU64::new(0);
 }
@@ -51,6 +86,8 @@ pub(crate) struct TimerNode {
     node: Node,
     cpu: AtomicU32,
     queued: Cell<bool>,
+    /// Its callback runs in the softirq.
+    soft: bool,
     callback: unsafe fn(*const TimerNode),
 }
 
@@ -60,13 +97,18 @@ unsafe impl Sync for TimerNode {}
 unsafe impl Send for TimerNode {}
 
 impl TimerNode {
-    /// A timer that will call `callback` with its own address.
+    /// A timer that will call `callback` with its own address, in the timer's interrupt.
     pub(crate) const fn new(callback: unsafe fn(*const TimerNode)) -> Self {
-        Self { node: Node::new(), cpu: AtomicU32::new(0), queued: Cell::new(false), callback }
+        Self { node: Node::new(), cpu: AtomicU32::new(0), queued: Cell::new(false), soft: false, callback }
+    }
+
+    /// A timer that will call `callback` with its own address, in the TIMER softirq.
+    const fn new_soft(callback: unsafe fn(*const TimerNode)) -> Self {
+        Self { node: Node::new(), cpu: AtomicU32::new(0), queued: Cell::new(false), soft: true, callback }
     }
 
     /// The queue this node belongs to, locked.
-    fn queue(&self) -> crate::sync::SpinGuard<'static, Queue> {
+    fn queue(&self) -> SpinGuard<'static, Queue> {
         loop {
             let cpu = self.cpu.load(Ordering::Relaxed);
             let queue = TIMERS.on(cpu as usize).lock();
@@ -88,7 +130,7 @@ impl TimerNode {
             let was_queued = self.queued.replace(false);
             if was_queued {
                 // SAFETY: queued, and this is its queue.
-                unsafe { queue.heap.remove(&raw const self.node) };
+                unsafe { queue.base(self.soft).heap.remove(&raw const self.node) };
             }
             // While it is nobody's, only its owner touches it: two that arm one timer at once must agree themselves,
             // which `Timer` does.
@@ -96,9 +138,10 @@ impl TimerNode {
             was_queued
         };
         let mut queue = TIMERS.this_cpu(&here).lock();
-        let deadline_ns = deadline_ns.max(queue.due_until);
+        let base = queue.base(self.soft);
+        let deadline_ns = deadline_ns.max(base.due_until);
         // SAFETY: in no heap now; the caller keeps it in place.
-        unsafe { queue.heap.insert(&raw const self.node, deadline_ns) };
+        unsafe { base.heap.insert(&raw const self.node, deadline_ns) };
         self.queued.set(true);
         program(&mut queue, &here);
         was_queued
@@ -110,7 +153,7 @@ impl TimerNode {
         let was_queued = self.queued.replace(false);
         if was_queued {
             // SAFETY: queued, and this is its queue.
-            unsafe { queue.heap.remove(&raw const self.node) };
+            unsafe { queue.base(self.soft).heap.remove(&raw const self.node) };
         }
         was_queued
     }
@@ -119,7 +162,7 @@ impl TimerNode {
     /// a timer that is armed once.
     pub(crate) fn cancel_sync(&self) -> bool {
         let was_queued = self.cancel();
-        while core::ptr::eq(self.queue().running, self) {
+        while core::ptr::eq(self.queue().base(self.soft).running, self) {
             arch::cpu::relax();
         }
         was_queued
@@ -134,8 +177,8 @@ impl TimerNode {
 
 /// Tells the comparator the earliest deadline, if that is news.
 fn program(queue: &mut Queue, here: &impl Pinned) {
-    let first = queue.heap.first().map_or(NEVER, Node::deadline);
-    let deadline = first.min(SLICE_END.this_cpu(here).load(Ordering::Relaxed));
+    let soft = if queue.raised { NEVER } else { queue.soft.first() };
+    let deadline = queue.hard.first().min(soft).min(SLICE_END.this_cpu(here).load(Ordering::Relaxed));
     if deadline == queue.programmed {
         return;
     }
@@ -160,7 +203,7 @@ pub(crate) fn set_slice(end_ns: Option<u64>, here: &impl Pinned) {
     }
 }
 
-/// Runs what is due on this CPU and programs the next deadline.
+/// The timer's interrupt: runs what is due on this CPU, has the softirq run the rest, and programs the next deadline.
 pub(super) fn run_due() {
     let here = IrqGuard::new();
     let timers = TIMERS.this_cpu(&here);
@@ -168,29 +211,11 @@ pub(super) fn run_due() {
     queue.programmed = NEVER;
     arch::timer::stop();
     let now = now_ns();
-    queue.due_until = now + 1;
-    loop {
-        match queue.heap.first() {
-            Some(first) if first.deadline() <= now => {}
-            _ => break,
-        }
-        let Some(node) = queue.heap.pop() else { break };
-        let timer = node.cast::<TimerNode>();
-        // SAFETY: a queued node is valid, and `node` is the first field of its timer. The callback may free it.
-        let callback = unsafe {
-            (*timer).queued.set(false);
-            (*timer).callback
-        };
-        queue.running = timer;
-        drop(queue);
-        let expired = EXPIRED.this_cpu(&here);
-        expired.store(expired.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        // SAFETY: promised to `arm`.
-        unsafe { callback(timer) };
-        queue = timers.lock();
-        queue.running = null();
+    queue = run_base(timers, queue, false, now, &here);
+    if !queue.raised && queue.soft.first() <= now {
+        queue.raised = true;
+        softirq::raise(Vector::Timer);
     }
-    queue.due_until = 0;
     let slice = SLICE_END.this_cpu(&here);
     let slice_over = slice.load(Ordering::Relaxed) <= now_ns();
     if slice_over {
@@ -201,6 +226,47 @@ pub(super) fn run_due() {
     if slice_over {
         crate::task::slice_expired();
     }
+}
+
+/// The action of the TIMER softirq.
+pub(super) fn run_soft() {
+    // SAFETY: softirqs are not preempted.
+    let here = unsafe { CpuPin::assume() };
+    let timers = TIMERS.this_cpu(&here);
+    let mut queue = run_base(timers, timers.lock(), true, now_ns(), &here);
+    queue.raised = false;
+    program(&mut queue, &here);
+}
+
+/// Runs what is due at `now` in one base, each callback without the lock.
+fn run_base<'a>(
+    timers: &'a SpinLock<Queue>,
+    mut queue: SpinGuard<'a, Queue>,
+    soft: bool,
+    now: u64,
+    here: &impl Pinned,
+) -> SpinGuard<'a, Queue> {
+    queue.base(soft).due_until = now + 1;
+    while queue.base(soft).first() <= now
+        && let Some(node) = queue.base(soft).heap.pop()
+    {
+        let timer = node.cast::<TimerNode>();
+        // SAFETY: a queued node is valid, and `node` is the first field of its timer. The callback may free it.
+        let callback = unsafe {
+            (*timer).queued.set(false);
+            (*timer).callback
+        };
+        queue.base(soft).running = timer;
+        let expired = EXPIRED.this_cpu(here);
+        expired.store(expired.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        drop(queue);
+        // SAFETY: promised to `arm`.
+        unsafe { callback(timer) };
+        queue = timers.lock();
+        queue.base(soft).running = null();
+    }
+    queue.base(soft).due_until = 0;
+    queue
 }
 
 /// Callbacks run, all CPUs together.
@@ -222,10 +288,10 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// A timer that calls `callback` in interrupt context.
+    /// A timer that calls `callback` in the TIMER softirq: interrupts are on, and it must not sleep.
     pub(crate) fn new(callback: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
-            node: TimerNode::new(Self::due),
+            node: TimerNode::new_soft(Self::due),
             handle: SpinLock::new(()),
             callback: Box::new(callback),
         })
@@ -255,12 +321,13 @@ impl Timer {
         was_queued
     }
 
-    /// Takes the timer back and waits for the end of a running callback. Not from the callback itself.
+    /// Takes the timer back and waits for the end of a running callback. Not from the callback itself, nor from an
+    /// interrupt handler, which may lie on top of it.
     pub(crate) fn cancel_sync(self: &Arc<Self>) -> bool {
         let was_queued = self.cancel();
         // It may have been armed on another CPU while its callback ran here: look at all.
         let node = &raw const self.node;
-        while (0..arch::MAX_CPUS).any(|cpu| core::ptr::eq(TIMERS.on(cpu).lock().running, node)) {
+        while (0..arch::MAX_CPUS).any(|cpu| core::ptr::eq(TIMERS.on(cpu).lock().soft.running, node)) {
             arch::cpu::relax();
         }
         was_queued

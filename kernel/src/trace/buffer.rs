@@ -5,7 +5,7 @@ use alloc::format;
 use core::sync::atomic::Ordering;
 
 use tracecore::errno::Errno;
-use tracecore::event::{HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NMI, SOFTIRQ};
+use tracecore::event::{BH_OFF, HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NMI, SOFTIRQ};
 use tracecore::fetch::{Hit, Program};
 use tracecore::filter::{Context, Filter};
 use tracecore::ring::{self, CpuRing, Mode, Refused, Reservation};
@@ -134,10 +134,14 @@ pub(super) fn header(id: u16) -> u64 {
     Header { id, flags, preempt_count, pid: task::current().pid() as i32 }.to_word()
 }
 
+/// A softirq that runs has an odd count; each guard that holds them off adds two.
 #[cold]
 fn context_flags(count: u32) -> u8 {
     let flag = |mask, flag| if count & mask != 0 { flag } else { 0 };
-    flag(HARDIRQ_MASK, HARDIRQ) | flag(NMI_MASK, NMI) | flag(SOFTIRQ_MASK, SOFTIRQ)
+    flag(HARDIRQ_MASK, HARDIRQ)
+        | flag(NMI_MASK, NMI)
+        | flag(SOFTIRQ_OFFSET, SOFTIRQ)
+        | flag(SOFTIRQ_MASK & !SOFTIRQ_OFFSET, BH_OFF)
 }
 
 /// Writes the record of a probe's hit at `addr`: the [`header`], the address and what the program fetches.

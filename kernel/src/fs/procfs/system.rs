@@ -3,6 +3,7 @@
 use crate::arch::cpu;
 use crate::fs::textfs::{Dir, Pieces, Text};
 use crate::fs::vfs;
+use crate::irq::softirq::{self, VECTORS};
 use crate::irq::{self, Ipi};
 use crate::{boot, ksyms, mm, task, time};
 use alloc::boxed::Box;
@@ -17,7 +18,7 @@ pub(super) const TICK_NS: u64 = 10_000_000;
 /// Fills the directory.
 pub(super) fn add(root: &Arc<Dir>) {
     type Show = fn(&mut dyn Write) -> fmt::Result;
-    let files: [(&str, Show); 8] = [
+    let files: [(&str, Show); 9] = [
         ("cmdline", cmdline),
         ("version", version),
         ("uptime", uptime),
@@ -26,6 +27,7 @@ pub(super) fn add(root: &Arc<Dir>) {
         ("meminfo", meminfo),
         ("stat", stat),
         ("interrupts", interrupts),
+        ("softirqs", softirqs),
     ];
     for (name, show) in files {
         let text = Text::shown(0o444, move |out| show(out).map_err(|_| Errno::ENOMEM));
@@ -92,7 +94,11 @@ fn stat(out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "btime 0")?;
     writeln!(out, "processes {}", task::spawned())?;
     writeln!(out, "procs_running {}", (0..cpus).map(|n| task::cpu_stats(n).load).sum::<u32>())?;
-    writeln!(out, "procs_blocked 0")
+    writeln!(out, "procs_blocked 0")?;
+    let softirqs = |vector| (0..cpus).map(|n| u64::from(softirq::count(vector, n))).sum::<u64>();
+    write!(out, "softirq {}", (0..VECTORS).map(softirqs).sum::<u64>())?;
+    (0..VECTORS).try_for_each(|vector| write!(out, " {}", softirqs(vector)))?;
+    writeln!(out)
 }
 
 fn mounts(out: &mut dyn Write) -> fmt::Result {
@@ -136,6 +142,19 @@ fn meminfo(out: &mut dyn Write) -> fmt::Result {
     ];
     for (name, bytes) in lines {
         writeln!(out, "{name:<15}{:>9} kB", bytes / 1024)?;
+    }
+    Ok(())
+}
+
+fn softirqs(out: &mut dyn Write) -> fmt::Result {
+    let cpus = cpu::online();
+    write!(out, "                    ")?;
+    (0..cpus).try_for_each(|n| write!(out, "CPU{n:<8}"))?;
+    writeln!(out)?;
+    for (vector, name) in softirq::NAMES.iter().enumerate() {
+        write!(out, "{name:>12}:")?;
+        (0..cpus).try_for_each(|n| write!(out, " {:>10}", softirq::count(vector, n)))?;
+        writeln!(out)?;
     }
     Ok(())
 }
