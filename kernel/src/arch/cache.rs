@@ -6,6 +6,35 @@
 
 use core::arch::asm;
 
+/// Puts a word that was written through the data address `written` where instruction fetch looks. A batch of these, then
+/// [`complete`]; then a batch of [`forget_word`], then [`complete_code`].
+#[inline(always)]
+pub(crate) fn clean_word(written: usize) {
+    // SAFETY: cache maintenance of mapped memory does not change what a program sees of it.
+    unsafe { asm!("dc cvau, {}", in(reg) written, options(nostack, preserves_flags)) };
+}
+
+/// Lets no instruction cache keep the word executed at `executed`.
+#[inline(always)]
+pub(crate) fn forget_word(executed: usize) {
+    // SAFETY: as above.
+    unsafe { asm!("ic ivau, {}", in(reg) executed, options(nostack, preserves_flags)) };
+}
+
+/// Waits until the maintenance before it is done, for all CPUs.
+#[inline(always)]
+pub(crate) fn complete() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+}
+
+/// The same, and this CPU fetches anew.
+#[inline(always)]
+pub(crate) fn complete_code() {
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+}
+
 /// Makes the `len` bytes of code written through the data address `written` visible at the address `executed`, for
 /// all CPUs. The same memory, or two mappings of it.
 #[inline(always)]

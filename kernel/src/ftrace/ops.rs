@@ -32,7 +32,7 @@ use tracecore::misses::{Cause, Layer, Table};
 use super::recursion;
 use super::regs::FtraceRegs;
 use super::site_set::SiteSet;
-use super::sites::Site;
+use super::sites::{self, Site};
 use crate::arch::{MAX_CPUS, cpu};
 use crate::sync::quiesce;
 use crate::task::Mutex;
@@ -104,9 +104,8 @@ impl Ops {
         &NOP_OPS
     }
 
-    /// Its name, for people.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    fn is_nop(&'static self) -> bool {
+        core::ptr::eq(self, &raw const NOP_OPS)
     }
 
     /// Calls that it did not see, because they came from a callback.
@@ -157,13 +156,19 @@ struct User {
 
 struct Registry {
     users: Vec<User>,
+    /// What each site's literal names.
+    named: Vec<&'static Ops>,
     combinations: Vec<&'static Ops>,
     /// Every ops that ever was registered, for its misses.
     known: Vec<&'static Ops>,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { users: Vec::new(), combinations: Vec::new(), known: Vec::new() });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    users: Vec::new(),
+    named: Vec::new(),
+    combinations: Vec::new(),
+    known: Vec::new(),
+});
 
 /// A registered ops; dropping it unregisters.
 #[must_use = "dropping it unregisters"]
@@ -247,30 +252,42 @@ impl Registry {
 
     /// Makes the text of these sites what the users want.
     fn update(&mut self, sites: &SiteSet) -> Result<(), Errno> {
-        let mut first = Transaction::default();
-        let mut gone = Vec::new();
-        for site in sites.iter() {
-            match self.wanted(site)? {
-                Some(ops) => site.change(&mut first, ops, true),
-                None => {
-                    gone.push(site);
-                    site.turn_off(&mut first)
-                }
+        if self.named.is_empty() {
+            self.named.try_reserve_exact(sites::count()).map_err(|_| Errno::ENOMEM)?;
+            self.named.resize(sites::count(), Ops::nop());
+        }
+        let count = sites.len();
+        let mut batch = Transaction::with_capacity(count).map_err(PatchError::errno)?;
+        let mut gone = Transaction::default();
+        let mut changes = Vec::new();
+        changes.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        for n in sites.numbers() {
+            let (Some(site), Some(&was)) = (sites::nth(n), self.named.get(n)) else { continue };
+            let ops = self.wanted(n)?.unwrap_or(Ops::nop());
+            if core::ptr::eq(was, ops) {
+                continue;
+            }
+            changes.push((n, ops));
+            match (was.is_nop(), ops.is_nop()) {
+                (true, _) => site.turn_on(&mut batch).and_then(|()| site.name(&mut batch, was, ops)),
+                (false, false) => site.name(&mut batch, was, ops),
+                (false, true) => site.turn_off(&mut batch).and_then(|()| site.name(&mut gone, was, ops)),
             }
             .map_err(PatchError::errno)?;
         }
-        commit(first)?;
-        // Now no CPU takes the branch of one that is gone.
-        let mut then = Transaction::default();
-        for site in gone {
-            site.change(&mut then, Ops::nop(), false).map_err(PatchError::errno)?;
+        commit(batch)?;
+        for (n, ops) in changes {
+            if let Some(named) = self.named.get_mut(n) {
+                *named = ops;
+            }
         }
-        commit(then)
+        // No CPU takes the branch of those that are gone any more.
+        commit(gone)
     }
 
     /// What a site shall call.
-    fn wanted(&mut self, site: Site) -> Result<Option<&'static Ops>, Errno> {
-        let mut here = self.users.iter().filter(|user| user.sites.contains(site)).map(|user| user.ops);
+    fn wanted(&mut self, n: usize) -> Result<Option<&'static Ops>, Errno> {
+        let mut here = self.users.iter().filter(|user| user.sites.contains_nth(n)).map(|user| user.ops);
         let Some(first) = here.next() else { return Ok(None) };
         let Some(second) = here.next() else { return Ok(Some(first)) };
         let mut all = Vec::new();

@@ -42,9 +42,15 @@ impl SiteSet {
         }
     }
 
+    /// Is the site of this number in it?
+    #[inline(always)]
+    pub(super) fn contains_nth(&self, n: usize) -> bool {
+        self.0.get(n / 64).is_some_and(|word| word & 1 << (n % 64) != 0)
+    }
+
     /// Is the site in it?
     pub(crate) fn contains(&self, site: Site) -> bool {
-        place(site).is_some_and(|(word, bit)| self.0.get(word).is_some_and(|w| w & bit != 0))
+        sites::index(site).is_some_and(|n| self.contains_nth(n))
     }
 
     /// Is there none?
@@ -52,14 +58,19 @@ impl SiteSet {
         self.0.iter().all(|word| *word == 0)
     }
 
-    /// Its sites, by address.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Site> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// The numbers of its sites, in order.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().flat_map(|(at, word)| {
             let mut left = *word;
             core::iter::from_fn(move || {
                 let bit = left.trailing_zeros() as usize;
                 left &= left.wrapping_sub(1);
-                if bit < 64 { sites::nth(64 * at + bit) } else { None }
+                (bit < 64).then_some(64 * at + bit)
             })
         })
     }

@@ -41,41 +41,29 @@ impl Site {
             .map_err(|_| PatchError::NotText { addr: self.branch_at() })
     }
 
-    /// Who is named by the literal.
-    pub(super) fn ops(self) -> Option<&'static Ops> {
-        let address = text::read_literal(self.literal_at())? as usize;
-        // SAFETY: after `init` a literal holds the address of an `Ops`, each of which lives for ever: only `init` and
-        // `change` write literals.
-        Some(unsafe { &*core::ptr::with_exposed_provenance::<Ops>(address) })
-    }
-
     /// Is the branch taken?
     pub(crate) fn is_on(self) -> bool {
         text::read_word(self.branch_at()).is_some_and(|word| word != encode::nop())
     }
 
-    /// Adds to a batch what makes the site call `ops`; with `on` false it shall call nothing.
-    pub(super) fn change(
+    /// Adds to a batch that the site names `to` instead of `from`.
+    pub(super) fn name(
         self,
         batch: &mut Transaction,
-        ops: &'static Ops,
-        on: bool,
+        from: &'static Ops,
+        to: &'static Ops,
     ) -> Result<(), PatchError> {
-        let now = text::read_literal(self.literal_at()).unwrap_or_default();
-        let new = address_of(ops);
-        if now != new {
-            batch.push_literal(self.literal_at(), now, new)?;
-        }
-        match (self.is_on(), on) {
-            (false, true) => batch.push(self.branch_at(), encode::nop(), self.branch()?),
-            (true, false) => batch.push(self.branch_at(), self.branch()?, encode::nop()),
-            _ => Ok(()),
-        }
+        batch.push_literal(self.literal_at(), address_of(from), address_of(to))
     }
 
-    /// Adds to a batch what ends the branch; the literal stays until no CPU can be on its way.
+    /// Adds to a batch that the site's branch is taken.
+    pub(super) fn turn_on(self, batch: &mut Transaction) -> Result<(), PatchError> {
+        batch.push(self.branch_at(), encode::nop(), self.branch()?)
+    }
+
+    /// Adds to a batch that it is not.
     pub(super) fn turn_off(self, batch: &mut Transaction) -> Result<(), PatchError> {
-        if self.is_on() { batch.push(self.branch_at(), self.branch()?, encode::nop()) } else { Ok(()) }
+        batch.push(self.branch_at(), self.branch()?, encode::nop())
     }
 }
 
@@ -144,9 +132,9 @@ pub(crate) fn init() -> Result<usize, Errno> {
 
 fn owner(addr: usize) -> Option<OwnedWord> {
     let site = site_of(addr)?;
-    let owner = match site.ops().filter(|_| site.is_on()) {
-        Some(ops) => format!("ftrace {}", ops.name()),
-        None => String::from("ftrace site"),
+    let owner = match super::ops::listeners(site) {
+        names if names.is_empty() => String::from("ftrace site"),
+        names => format!("ftrace {}", names.join(", ")),
     };
     Some(OwnedWord { original: encode::nop(), owner })
 }

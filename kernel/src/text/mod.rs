@@ -27,5 +27,5 @@ pub(crate) mod slots;
 pub(crate) mod tests;
 
 pub(crate) use owner::{OwnedWord, owner_of, register_owner};
-pub(crate) use patch::{Patch, PatchError, Transaction, commit, read_literal, read_word};
+pub(crate) use patch::{Patch, PatchError, Transaction, commit, read_word};
 pub(crate) use slots::Slot;

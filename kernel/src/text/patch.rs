@@ -13,9 +13,9 @@
 //! |---|---|
 //! | store the batch's literals, each 8 bytes at once; `dsb ishst` | a branch that the batch writes finds its literal there |
 //! | map the page at the fixmap, writable, not executable | text itself is never writable |
-//! | store each word | aligned 32-bit stores are single-copy atomic (B2.2.1) |
-//! | `dc cvau` each line, `dsb ish` | the words reach the point at which instruction fetch looks |
-//! | `ic ivau` each line, `dsb ish`, `isb` | no instruction cache keeps the old words |
+//! | store each word, `dc cvau` | aligned 32-bit stores are single-copy atomic (B2.2.1) |
+//! | `dsb ish` | the words have reached the point at which instruction fetch looks |
+//! | `ic ivau` each word, `dsb ish`, `isb` | no instruction cache keeps the old words |
 //! | unmap, `tlbi vaae1is` | the alias is gone |
 //!
 //! In the end every other CPU takes an interrupt, which is a context synchronisation event: when `commit` returns, no
@@ -171,14 +171,20 @@ pub(crate) fn read_word(addr: usize) -> Option<Insn> {
     if !addr.is_multiple_of(4) || !ranges::is_text(addr) {
         return None;
     }
+    // SAFETY: text, and aligned.
+    Some(unsafe { load(addr) })
+}
+
+/// # Safety
+/// `addr` is the address of a word of text.
+#[inline(always)]
+unsafe fn load(addr: usize) -> Insn {
     // SAFETY: text is mapped and readable, the address is aligned; atomic, since others may write it.
-    Some(Insn(
-        unsafe { AtomicU32::from_ptr(core::ptr::with_exposed_provenance_mut(addr)) }.load(Ordering::Relaxed),
-    ))
+    Insn(unsafe { AtomicU32::from_ptr(core::ptr::with_exposed_provenance_mut(addr)) }.load(Ordering::Relaxed))
 }
 
 /// The literal at an address.
-pub(crate) fn read_literal(addr: usize) -> Option<u64> {
+fn read_literal(addr: usize) -> Option<u64> {
     if !addr.is_multiple_of(8) || !ranges::is_text(addr) || !ranges::is_text(addr + 4) {
         return None;
     }
@@ -200,13 +206,15 @@ fn commit_all(patches: &mut [Patch], literals: &[Literal]) -> Result<(), PatchEr
         patches.sort_unstable_by_key(|patch| patch.addr);
     }
     let writer = Writer::lock();
-    writer.check(patches)?;
-    writer.check_literals(literals)?;
-    writer.write_literals(literals);
+    let live = writer.check(patches)?;
+    if !literals.is_empty() {
+        writer.check_literals(literals)?;
+        writer.write_literals(literals);
+    }
     if patches.is_empty() {
         return Ok(());
     }
-    if patches.iter().all(|patch| live(patch.expected) && live(patch.new)) {
+    if live {
         writer.write(patches);
         if cpu::online() > 1 {
             // An interrupt's entry and return are context synchronisation events; `isb` says what it is for.
@@ -238,38 +246,53 @@ impl Writer {
         Self { _lock: WRITER.lock() }
     }
 
-    fn check(&self, patches: &[Patch]) -> Result<(), PatchError> {
-        let mut before = None;
-        for &Patch { addr, expected, .. } in patches {
-            let found = read_word(addr).ok_or(PatchError::NotText { addr })?;
-            if before == Some(addr) {
+    /// Is everything text, once, and as expected? Sorted words are all text if the first and the last are. Says whether
+    /// all may be changed while they are executed.
+    fn check(&self, patches: &[Patch]) -> Result<bool, PatchError> {
+        for addr in patches.first().into_iter().chain(patches.last()).map(|patch| patch.addr) {
+            if !ranges::is_text(addr) {
+                return Err(PatchError::NotText { addr });
+            }
+        }
+        let mut all_live = true;
+        let mut before = 0;
+        for &Patch { addr, expected, new } in patches {
+            if !addr.is_multiple_of(4) {
+                return Err(PatchError::NotText { addr });
+            }
+            if addr == before {
                 return Err(PatchError::Twice { addr });
             }
+            // SAFETY: aligned, and between two words of text.
+            let found = unsafe { load(addr) };
             if found != expected {
                 return Err(PatchError::Unexpected { addr, expected, found });
             }
-            before = Some(addr);
+            all_live &= live(expected) && live(new);
+            before = addr;
         }
-        Ok(())
+        Ok(all_live)
     }
 
+    #[inline(never)]
     fn check_literals(&self, literals: &[Literal]) -> Result<(), PatchError> {
-        let mut before = None;
+        let mut before = 0;
         for &Literal { addr, expected, .. } in literals {
             let found = read_literal(addr).ok_or(PatchError::NotText { addr })?;
-            if before == Some(addr) {
+            if addr == before {
                 return Err(PatchError::Twice { addr });
             }
             if found != expected {
                 return Err(PatchError::UnexpectedLiteral { addr, expected, found });
             }
-            before = Some(addr);
+            before = addr;
         }
         Ok(())
     }
 
     /// Writes checked, sorted literals, page by page. They are data: no instruction cache has to know, and who reads one
     /// sees the old or the new.
+    #[inline(never)]
     fn write_literals(&self, literals: &[Literal]) {
         for page in literals.chunk_by(|a, b| a.addr / PAGE_SIZE == b.addr / PAGE_SIZE) {
             let Some(alias) = page.first().and_then(|first| self.alias(first.addr)) else { continue };
@@ -279,24 +302,23 @@ impl Writer {
                 unsafe { AtomicU64::from_ptr(at) }.store(literal.new, Ordering::Release);
             }
         }
-        if !literals.is_empty() {
-            cache::stores_done();
-        }
+        cache::stores_done();
     }
 
     /// Writes checked, sorted changes, page by page.
     fn write(&self, patches: &[Patch]) {
         for page in patches.chunk_by(|a, b| a.addr / PAGE_SIZE == b.addr / PAGE_SIZE) {
             let Some(alias) = page.first().and_then(|first| self.alias(first.addr)) else { continue };
+            // A word lies within one line of any cache.
             for patch in page {
                 store(&alias, patch.addr, patch.new);
+                cache::clean_word(alias.at(patch.addr));
             }
-            // Neighbours often share a line; what lies between two changes costs little.
-            for run in page.chunk_by(|a, b| b.addr - a.addr <= NEAR) {
-                if let (Some(first), Some(last)) = (run.first(), run.last()) {
-                    cache::sync_icache(alias.at(first.addr), first.addr, last.addr - first.addr + 4);
-                }
+            cache::complete();
+            for patch in page {
+                cache::forget_word(patch.addr);
             }
+            cache::complete_code();
         }
     }
 
@@ -316,9 +338,6 @@ impl Writer {
         unsafe { Alias::map(0, mmu::image_phys(addr)) }
     }
 }
-
-/// Changes closer than this share their cache maintenance.
-const NEAR: usize = 64;
 
 fn store(alias: &Alias, addr: usize, word: Insn) {
     // SAFETY: the alias maps the page of `addr`, writable, and words are aligned; atomic, since CPUs fetch it.
