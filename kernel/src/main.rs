@@ -23,6 +23,8 @@ mod jump_label;
 mod sync;
 #[expect(unsafe_code, reason = "the only writer of kernel text")]
 mod text;
+#[expect(unsafe_code, reason = "functions behind untyped pointers, a list that the linker gathered")]
+mod tracepoint;
 
 // F3: services.
 #[expect(unsafe_code, reason = "calls handlers through untyped slots")]

@@ -10,10 +10,11 @@
 //! whoever joined a task can count on the room that it took.
 
 use super::tcb::{Entry, Plan, Prio, State, TaskStack, current};
-use super::{Task, TaskRef, run_queue, table};
+use super::{Task, TaskRef, events, run_queue, table};
 use crate::arch;
 use crate::mm;
 use crate::sync::IrqGuard;
+use crate::tracepoint::trace;
 use core::sync::atomic::Ordering;
 use tracecore::errno::Errno;
 
@@ -47,7 +48,9 @@ pub(crate) fn spawn_on(name: &str, prio: Prio, affinity: u32, f: Entry) -> Resul
     match made {
         Ok(task) => {
             table::insert(task.clone());
-            run_queue::wake_from(&task, &[State::Blocked]);
+            trace!(events::task_newtask(&task));
+            trace!(events::sched_process_fork(&current(), &task));
+            run_queue::start(&task);
             Ok(task)
         }
         Err(error) => {
@@ -76,6 +79,7 @@ pub(crate) fn exit(code: i32) -> ! {
     assert!(!task.is_idle(), "the idle task cannot end");
     task.set_local(None);
     task.exit_code.store(code, Ordering::Relaxed);
+    trace!(events::sched_process_exit(&task));
     // Masked, so that nothing finds it dead and still running.
     let irq = IrqGuard::new();
     task.set_state(State::Dead);
@@ -92,6 +96,7 @@ pub(super) unsafe fn reap(task: *const Task) {
     // SAFETY: the table still holds it.
     let pid = unsafe { (*task).pid() };
     if let Some(task) = table::remove(pid) {
+        trace!(events::sched_process_free(&task));
         task.reaped.store(true, Ordering::Release);
         task.exited.wake_all_quietly();
         // Here, if nobody else holds it, goes its stack.

@@ -12,6 +12,7 @@
 //! | `stats` | how long tasks wait for a CPU |
 //! | `work` | functions run later by a worker |
 //! | `ksoftirqd` | softirqs that were too many to run after an interrupt |
+//! | `events` | what tracers can be told of all that |
 //!
 //! Preemption is by priority, and by slices among equals. It happens where an interrupt returns to a task that holds
 //! off nothing, and where a task lets its last guard go:
@@ -24,6 +25,7 @@
 //! What the CPU runs after boot becomes its idle task; the first task that is spawned is number 1.
 
 pub(crate) mod bench;
+mod events;
 mod idle;
 pub(crate) mod ksoftirqd;
 mod life;

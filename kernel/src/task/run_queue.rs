@@ -26,13 +26,14 @@
 
 use super::switch::task_switch;
 use super::tcb::{Place, Prio, State, current};
-use super::{Task, life, stats};
+use super::{Task, events, life, stats};
 use crate::arch::{self, thread};
 use crate::irq::{self, Ipi};
 use crate::sync::{
     IrqGuard, List, Pinned, SpinGuard, SpinLock, head, online_cpus, per_cpu, preempt_point, quiesce,
 };
 use crate::time;
+use crate::tracepoint::trace;
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -192,6 +193,7 @@ pub(super) fn switch(preempted: bool) {
         time::set_slice(None, &here);
     }
     queue.arm_slice(now, &here);
+    trace!(events::sched_switch(preempted, prev, next_ref));
     // Released by `arrive`, in the other task.
     core::mem::forget(queue);
     // SAFETY: interrupts are masked, prev runs here, and next was on this queue, or is this CPU's idle task.
@@ -235,7 +237,7 @@ pub(super) unsafe fn arrive(left: *const Task) {
         // SAFETY: as above.
         let task = unsafe { &*left };
         let target = choose_cpu(task);
-        task.cpu.store(target as u32, Ordering::Relaxed);
+        move_to(task, target);
         target
     });
     // SAFETY: taken by `switch` on this CPU, whose guard was forgotten.
@@ -281,6 +283,14 @@ unsafe fn put(task: *const Task, cpu: usize) {
     }
 }
 
+/// Says where a task that is Moving goes.
+fn move_to(task: &Task, cpu: usize) {
+    if task.cpu() != cpu {
+        trace!(events::sched_migrate_task(task, cpu));
+        task.cpu.store(cpu as u32, Ordering::Relaxed);
+    }
+}
+
 /// The CPU for a task that is to run: where it ran if that idles, else one that idles, else the least loaded.
 fn choose_cpu(task: &Task) -> usize {
     let last = task.cpu();
@@ -313,19 +323,39 @@ fn lock_queue_of(task: &Task) -> (usize, SpinGuard<'static, Queue>) {
 /// Wakes `task` if its state is one of `from`; true when it was asleep. The caller lets the scheduler look
 /// afterwards ([`look`]).
 pub(super) fn wake_quietly(task: &Task, from: &[State]) -> bool {
+    wake(task, from, false)
+}
+
+/// Puts a new task on a queue for the first time.
+pub(super) fn start(task: &Task) {
+    wake(task, &[State::Blocked], true);
+    look();
+}
+
+fn wake(task: &Task, from: &[State], is_new: bool) -> bool {
     // The reason to sleep went away before this call: that store, then the load of the state.
     fence(Ordering::SeqCst);
     let (_, queue) = lock_queue_of(task);
     if !from.contains(&task.state()) {
         return false;
     }
+    if !is_new {
+        trace!(events::sched_waking(task));
+    }
     task.set_state(State::Running);
     if task.place() != Place::Off {
+        trace!(events::sched_wakeup(task));
         return true;
     }
     let target = choose_cpu(task);
     task.set_place(Place::Moving);
-    task.cpu.store(target as u32, Ordering::Relaxed);
+    move_to(task, target);
+    // Before it is on the queue, so that it is told before the switch to it.
+    if is_new {
+        trace!(events::sched_wakeup_new(task));
+    } else {
+        trace!(events::sched_wakeup(task));
+    }
     drop(queue);
     // SAFETY: this caller made it Moving; a task that sleeps does not die.
     unsafe { put(task, target) };
@@ -411,7 +441,7 @@ pub(super) fn set_affinity(task: &Task, mask: u32) {
                 on(cpu).load.fetch_sub(1, Ordering::Relaxed);
                 task.set_place(Place::Moving);
                 let target = choose_cpu(task);
-                task.cpu.store(target as u32, Ordering::Relaxed);
+                move_to(task, target);
                 carried = Some(target);
             } else if task.place() == Place::On {
                 // It runs there: its own scheduler moves it.
@@ -448,7 +478,7 @@ pub(super) fn steal() -> bool {
             unsafe {
                 queue.remove(task);
                 (*task).set_place(Place::Moving);
-                (*task).cpu.store(me as u32, Ordering::Relaxed);
+                move_to(&*task, me);
             }
             on(victim).load.fetch_sub(1, Ordering::Relaxed);
             drop(queue);

@@ -1,11 +1,13 @@
 //! What a task is.
 
+use super::events;
 use super::run_queue;
 use super::switch::Context;
 use super::wait::WaitQueue;
 use crate::arch::thread::{self, ThreadHead};
 use crate::mm::Stack;
 use crate::sync::{Link, Linked, SpinLock};
+use crate::tracepoint::trace;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::Any;
@@ -197,6 +199,17 @@ pub(super) struct Plan<'a> {
     pub(super) entry: Option<Entry>,
 }
 
+/// At most 15 bytes of a name, cut between characters, and zeros.
+fn comm(name: &str) -> [u8; COMM_LEN] {
+    let mut end = name.len().min(COMM_LEN - 1);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut comm = [0; COMM_LEN];
+    comm[..end].copy_from_slice(&name.as_bytes()[..end]);
+    comm
+}
+
 impl Task {
     pub(super) fn new(plan: Plan<'_>) -> Self {
         let top = match &plan.stack {
@@ -235,7 +248,7 @@ impl Task {
             local: SpinLock::new(None),
             trace: AtomicPtr::new(core::ptr::null_mut()),
         };
-        task.set_comm(plan.name);
+        task.store_comm(&comm(plan.name));
         task
     }
 
@@ -264,16 +277,14 @@ impl Task {
 
     /// Names the task: at most 15 bytes of `name`, cut between characters.
     pub(crate) fn set_comm(&self, name: &str) {
-        let mut end = name.len().min(COMM_LEN - 1);
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        let mut comm = [0; COMM_LEN];
-        comm[..end].copy_from_slice(&name.as_bytes()[..end]);
-        for (word, bytes) in self.comm.iter().zip(comm.chunks_exact(8)) {
-            let mut half = [0; 8];
-            half.copy_from_slice(bytes);
-            word.store(u64::from_ne_bytes(half), Ordering::Relaxed);
+        let comm = comm(name);
+        trace!(events::task_rename(self, &comm));
+        self.store_comm(&comm);
+    }
+
+    fn store_comm(&self, comm: &[u8; COMM_LEN]) {
+        for (word, half) in self.comm.iter().zip(comm.as_chunks().0) {
+            word.store(u64::from_ne_bytes(*half), Ordering::Relaxed);
         }
     }
 

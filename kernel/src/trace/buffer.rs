@@ -171,6 +171,12 @@ pub(super) fn record_probe_if(
     program.write_probe_if(filter, &context, hit, Header::from_word(header(id)), addr, ring, clock)
 }
 
+/// Writes a record of whole words, which begins with its [`header`].
+#[inline(always)]
+pub(super) fn write_words(pin: &impl Pinned, words: &[u64]) -> Result<(), Refused> {
+    this_ring(pin).ok_or(Refused::Off)?.write_words(words, clock)
+}
+
 /// Room for a record in this CPU's ring.
 #[inline(always)]
 pub(super) fn reserve(pin: &impl Pinned, len: usize) -> Result<Reservation<'static>, Refused> {

@@ -63,6 +63,12 @@ impl EventFilter {
         self.filtered.count();
     }
 
+    /// The same where an interrupt may come in between.
+    #[inline(always)]
+    pub(super) fn count_anywhere(&self) {
+        self.filtered.count_anywhere();
+    }
+
     /// How many were not wanted.
     pub(super) fn filtered(&self) -> u64 {
         self.filtered.sum()

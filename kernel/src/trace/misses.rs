@@ -3,11 +3,12 @@
 use alloc::format;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::{buffer, kprobe_events};
+use super::{buffer, kprobe_events, tracepoints};
 
-/// Adds the misses of probes and of each CPU's ring.
+/// Adds the misses of probes, of events and of each CPU's ring.
 pub(crate) fn misses(table: &mut Table) {
     kprobe_events::misses(table);
+    tracepoints::misses(table);
     for (cpu, ring) in buffer::rings() {
         let Some(totals) = buffer::reader(ring).map(|reader| reader.totals()) else { continue };
         let causes = [

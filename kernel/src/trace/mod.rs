@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   kprobe hit ──▶ Recorder (kprobe_events) ──┐
+//!   tracepoint ──▶ Channel (tracepoints) ─────┤
 //!   write(2) ────▶ trace_marker ──────────────┼─▶ buffer: this CPU's ring ──▶ output: trace, trace_pipe
 //!                                             │      header word, fields          merged by time, printed
 //!   enable ◀── events/GROUP/EVENT/enable      │                                   by the event's class
@@ -12,6 +13,7 @@
 //! | `buffer` | a ring per CPU, its switch and size; the header of a record |
 //! | `events` | every event there is: its class, its switch, its directory |
 //! | `kprobe_events` | probes defined by text |
+//! | `tracepoints` | events declared in code |
 //! | `filters` | which records of an event are kept |
 //! | `counter` | counts of handlers |
 //! | `marker` | records that users write |
@@ -33,6 +35,7 @@ mod misses;
 mod names;
 mod output;
 pub(crate) mod selftest;
+mod tracepoints;
 
 use tracecore::errno::Errno;
 
@@ -47,5 +50,5 @@ pub(crate) fn init() -> Result<(), Errno> {
     marker::init();
     errors::init();
     kprobe_events::init();
-    Ok(())
+    tracepoints::init()
 }

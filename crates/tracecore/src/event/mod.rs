@@ -14,17 +14,21 @@
 //! `(work_add+0x8/0x10)`. So a [`Piece`] of the print program knows both.
 
 mod builtin;
+mod declared;
 mod header;
 pub(crate) mod print;
+mod printf;
 mod probe;
 #[cfg(test)]
 mod tests;
 
 pub use builtin::{print_class, raw_data_class};
+pub use declared::declared_class;
 pub use header::{
     BH_OFF, HARDIRQ, HEADER_LEN, Header, IRQS_OFF, NEED_RESCHED, NEED_RESCHED_LAZY, NMI, PREEMPT_RESCHED,
     SOFTIRQ,
 };
+pub use printf::{PrintError, Printf};
 pub use probe::{PROBE_ARGS_AT, RETURN_ARGS_AT, probe_class};
 
 use alloc::borrow::Cow;
@@ -79,6 +83,15 @@ impl Field {
             offset,
             size,
             signed,
+        }
+    }
+
+    /// Bytes of one element, for an array.
+    pub fn element_size(&self) -> u16 {
+        let digits = self.suffix.trim_matches(['[', ']']);
+        match digits.parse::<u16>() {
+            Ok(count) if count != 0 => self.size / count,
+            _ => 1,
         }
     }
 
@@ -148,6 +161,8 @@ pub enum Piece {
         /// ` name=` stands before it.
         named: bool,
     },
+    /// What C text says: see [`Printf`].
+    Printf(Printf),
 }
 
 /// What a format file says behind `print fmt: `.

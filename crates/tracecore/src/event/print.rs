@@ -35,6 +35,7 @@ impl Class {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Printf(program) => program.print(record, symbols, out),
                 Piece::Value { field, shown, count, named } => {
                     if let Some(field) = self.fields.get(usize::from(*field)) {
                         if *named {
@@ -124,7 +125,7 @@ fn element(
 }
 
 /// A little-endian number of up to eight bytes.
-pub(super) fn number(record: &[u8], at: usize, size: usize) -> u64 {
+pub(crate) fn number(record: &[u8], at: usize, size: usize) -> u64 {
     let mut raw = [0; 8];
     for (to, from) in raw.iter_mut().zip(record.iter().skip(at).take(size)) {
         *to = *from;
@@ -141,7 +142,7 @@ fn located(record: &[u8], location: u32) -> Option<&[u8]> {
     record.get(at..at + length).map(to_nul)
 }
 
-fn to_nul(bytes: &[u8]) -> &[u8] {
+pub(crate) fn to_nul(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     bytes.get(..end).unwrap_or_default()
 }

@@ -91,6 +91,11 @@ impl Filter {
         self.run(record, context)
     }
 
+    /// The same for a record of whole words, before there is room for it in a ring.
+    pub fn accepts_words(&self, record: &[u64], context: &Context<'_>) -> bool {
+        self.run(record, context)
+    }
+
     /// Shall this record, filled but not committed, be kept?
     pub fn accepts_reserved(&self, record: &Reservation<'_>, context: &Context<'_>) -> bool {
         self.run(record, context)

@@ -27,6 +27,22 @@ impl Subject for [u8] {
     }
 }
 
+impl Subject for [u64] {
+    fn len(&self) -> usize {
+        <[u64]>::len(self) * 8
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        let word = |index: usize| self.get(index).map_or(0, |word| u64::from_le(*word));
+        let low = word(at / 8);
+        match at % 8 {
+            0 => low,
+            shift => low >> (shift * 8) | word(at / 8 + 1) << (64 - shift * 8),
+        }
+    }
+}
+
 impl Subject for Reservation<'_> {
     fn len(&self) -> usize {
         Reservation::len(self)

@@ -1,0 +1,262 @@
+//! Events that are declared in code: what their tracepoints hand over is recorded here.
+//!
+//! At boot the list of tracepoints that the linker gathered is walked, and each event gets a number, a class for the
+//! readers and a [`Channel`] as its sink:
+//!
+//! ```text
+//!   trace!(sched_switch(…)) ─▶ sched_switch::record ─▶ Channel::record ─▶ filter ─▶ this CPU's ring
+//!      a NOP while off           fills words             header                     write_words
+//! ```
+//!
+//! The channel is the tracepoint's direct target while nobody else listens. So it may be reached once more, by a task
+//! that was preempted on its way, when the event is off already; it looks, pinned, and records nothing then.
+//!
+//! What is not recorded is counted: by the filter, or by the ring. Nothing here takes a lock or allocates, for the
+//! allocator and the scheduler, holding their own locks, come by.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use tracecore::errno::Errno;
+use tracecore::filter::{Context, Filter};
+use tracecore::misses::{self, Cause, Layer};
+use tracecore::ring::Reservation;
+
+use super::filters::EventFilter;
+use super::{buffer, comms, events};
+use crate::arch::{cpu, probe_read};
+use crate::sync::{Once, PreemptGuard};
+use crate::task::{self, Mutex};
+use crate::tracepoint::{self, Content, Registration, Sink, Tail, Tracepoint};
+
+/// The longest text behind the fixed part of a record; what is longer is cut.
+const MAX_TEXT: usize = 512;
+/// What is recorded of a C string that is not there.
+const NULL: &str = "(null)";
+/// What is recorded of one whose address is bad.
+const FAULT: &str = "(fault)";
+
+/// Where the records of one event go.
+struct Channel {
+    point: &'static Tracepoint,
+    id: u16,
+    on: AtomicBool,
+    filter: EventFilter,
+    listening: Mutex<Option<Registration>>,
+}
+
+/// All of them, by name.
+static CHANNELS: Once<Vec<&'static Channel>> = Once::new();
+
+impl Channel {
+    /// Asks the filter, whose turn comes before there is room in the ring.
+    #[inline(never)]
+    fn wants(&self, filter: &Filter, words: &[u64]) -> bool {
+        let comm = if filter.needs_comm() { task::current().comm() } else { [0; task::COMM_LEN] };
+        let wanted = filter.accepts_words(words, &Context { cpu: cpu::id(), comm: &comm });
+        if !wanted {
+            self.filter.count_anywhere();
+        }
+        wanted
+    }
+}
+
+impl Sink for Channel {
+    fn record(&self, words: &mut [u64]) {
+        // What the header says of the context is said of the one that passed the tracepoint: before it is pinned.
+        let header = buffer::header(self.id);
+        let pin = PreemptGuard::new();
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(first) = words.first_mut() {
+            *first = header;
+        }
+        if let Some(filter) = self.filter.active(&pin)
+            && !self.wants(filter, words)
+        {
+            return;
+        }
+        // A record that is refused is counted by the ring.
+        if buffer::write_words(&pin, words).is_ok() {
+            comms::note();
+        }
+    }
+
+    fn record_with(&self, words: &mut [u64], tails: &[Tail<'_>]) {
+        let header = buffer::header(self.id);
+        let pin = PreemptGuard::new();
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(first) = words.first_mut() {
+            *first = header;
+        }
+        let fixed = size_of_val(words);
+        let mut len = fixed;
+        for tail in tails {
+            let bytes = length(tail.content);
+            // A location: where it begins, and above that how long it is.
+            put_u32(words, tail.at, (bytes << 16 | len) as u32);
+            len += bytes;
+        }
+        // A record that is refused is counted by the ring.
+        let Ok(record) = buffer::reserve(&pin, len) else { return };
+        record.put_words(words);
+        let mut at = fixed;
+        for tail in tails {
+            at += put_tail(&record, at, tail.content);
+        }
+        if let Some(filter) = self.filter.active(&pin) {
+            let comm = if filter.needs_comm() { task::current().comm() } else { [0; task::COMM_LEN] };
+            if !filter.accepts_reserved(&record, &Context { cpu: cpu::id(), comm: &comm }) {
+                record.withdraw();
+                self.filter.count_anywhere();
+                return;
+            }
+        }
+        record.commit();
+        comms::note();
+    }
+}
+
+/// Bytes of `content` in the record, the NUL of a text included.
+fn length(content: Content<'_>) -> usize {
+    match content {
+        Content::Text(text) => text.len().min(MAX_TEXT) + 1,
+        Content::Name(name) => to_nul(&name).len() + 1,
+        Content::Bytes(bytes) => bytes.len().min(MAX_TEXT),
+        Content::Mask(_) => size_of::<u64>(),
+        Content::Address(addr) => text_at(addr).unwrap_or_else(str::len) + 1,
+    }
+}
+
+fn to_nul(name: &[u8]) -> &[u8] {
+    let len = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    name.get(..len).unwrap_or(name)
+}
+
+/// How long the C string at an address is; or what is recorded in its place.
+fn text_at(addr: u64) -> Result<usize, &'static str> {
+    if addr == 0 {
+        return Err(NULL);
+    }
+    for len in 0..MAX_TEXT {
+        match probe_read::read_u8(addr.wrapping_add(len as u64)) {
+            Ok(0) => return Ok(len),
+            Ok(_) => {}
+            Err(_) => return Err(FAULT),
+        }
+    }
+    Ok(MAX_TEXT)
+}
+
+/// Puts it; how many bytes that are. A string that somebody changes meanwhile is recorded as it was found, with a NUL
+/// where one was announced.
+fn put_tail(record: &Reservation<'_>, at: usize, content: Content<'_>) -> usize {
+    let text = |text: &[u8]| {
+        record.put_bytes(at, text);
+        record.put_bytes(at + text.len(), b"\0");
+        text.len() + 1
+    };
+    match content {
+        Content::Text(whole) => text(whole.as_bytes().get(..MAX_TEXT).unwrap_or(whole.as_bytes())),
+        Content::Name(name) => text(to_nul(&name)),
+        Content::Bytes(bytes) => {
+            let bytes = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+            record.put_bytes(at, bytes);
+            bytes.len()
+        }
+        Content::Mask(mask) => {
+            record.put_bytes(at, &mask.to_le_bytes());
+            size_of::<u64>()
+        }
+        Content::Address(addr) => match text_at(addr) {
+            Ok(len) => {
+                for index in 0..len {
+                    let byte = probe_read::read_u8(addr.wrapping_add(index as u64)).unwrap_or(0);
+                    record.put_bytes(at + index, &[byte]);
+                }
+                record.put_bytes(at + len, b"\0");
+                len + 1
+            }
+            Err(instead) => text(instead.as_bytes()),
+        },
+    }
+}
+
+/// Puts four bytes into words, at an offset that is a multiple of four.
+fn put_u32(words: &mut [u64], at: usize, value: u32) {
+    if let Some(word) = words.get_mut(at / 8) {
+        *word |= u64::from(value) << (at % 8 * 8);
+    }
+}
+
+/// The switch of an event.
+struct Switch(&'static Channel);
+
+impl events::Source for Switch {
+    fn switch(&self, on: bool) -> Result<(), Errno> {
+        let mut listening = self.0.listening.lock();
+        self.0.on.store(on, Ordering::Relaxed);
+        let registration = match on {
+            true => match self.0.point.record() {
+                Ok(registration) => Some(registration),
+                Err(e) => {
+                    self.0.on.store(false, Ordering::Relaxed);
+                    return Err(e);
+                }
+            },
+            false => None,
+        };
+        // Dropping waits until nobody records any more.
+        *listening = registration;
+        Ok(())
+    }
+
+    fn filter(&self) -> &EventFilter {
+        &self.0.filter
+    }
+}
+
+/// Gives every declared event its number, its files and its sink. Once.
+pub(super) fn init() -> Result<(), Errno> {
+    let mut declared: Vec<_> = tracepoint::all().filter_map(|point| Some((point, point.event()?))).collect();
+    // The linker's order changes with the code, and numbers should not.
+    declared.sort_unstable_by_key(|(point, _)| (point.system(), point.name()));
+    let mut channels = Vec::new();
+    for ((point, event), id) in declared.into_iter().zip(events::FIRST_DECLARED_ID..events::FIRST_DYNAMIC_ID) {
+        let mut class = match event.class().describe(point.system(), point.name()) {
+            Ok(class) => class,
+            Err(e) => {
+                log::error!("tracepoint {point:?}: its print fmt is wrong: {e:?}");
+                return Err(Errno::EINVAL);
+            }
+        };
+        class.id = id;
+        let channel: &'static Channel = Box::leak(Box::new(Channel {
+            point,
+            id,
+            on: AtomicBool::new(false),
+            filter: EventFilter::new(),
+            listening: Mutex::new(None),
+        }));
+        event.set_sink(channel);
+        events::add(Arc::new(class), Arc::new(Switch(channel)));
+        channels.push(channel);
+    }
+    CHANNELS.set(channels).map_err(|_| Errno::EBUSY)
+}
+
+/// Adds the records that filters did not want.
+pub(super) fn misses(table: &mut misses::Table) {
+    for channel in CHANNELS.get().into_iter().flatten() {
+        let filtered = channel.filter.filtered();
+        if filtered > 0 {
+            let owner = events::name(channel.point.system(), channel.point.name());
+            table.add(Layer::Event, &owner, Cause::Filtered, filtered);
+        }
+    }
+}
