@@ -3,6 +3,7 @@
 //! A handler is registered by interrupt number, once, and runs with interrupts masked. The first software-generated
 //! interrupts are the CPUs' messages to each other ([`Ipi`]).
 
+pub(crate) mod events;
 pub(crate) mod selftest;
 pub(crate) mod softirq;
 
@@ -13,6 +14,7 @@ use tracecore::errno::Errno;
 use crate::arch::{MAX_CPUS, cpu, gic};
 use crate::boot;
 use crate::exception::{self, PtRegs};
+use crate::tracepoint::trace;
 
 /// Interrupt numbers with room in the tables: 32 private, 224 shared.
 pub(crate) const MAX_IRQS: usize = 256;
@@ -157,8 +159,16 @@ fn handle(_: &mut PtRegs) {
         if handler.is_null() {
             SPURIOUS.fetch_add(1, Ordering::Relaxed);
         } else {
+            let is_message = interrupt.is_none();
+            if !is_message {
+                let name = || line.and_then(|line| line.name.get()).copied().unwrap_or_default();
+                trace!(events::irq_handler_entry(number, name()));
+            }
             // SAFETY: `register` alone fills the slot, with a function of this type.
             unsafe { core::mem::transmute::<*mut (), fn(u32)>(handler)(number) };
+            if !is_message {
+                trace!(events::irq_handler_exit(number, true));
+            }
         }
         if let Some(interrupt) = interrupt {
             gic::end(interrupt);

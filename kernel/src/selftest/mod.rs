@@ -75,11 +75,8 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "workload", tests: workload::TESTS },
     Group { name: "text", tests: crate::text::tests::TESTS },
     Group { name: "jump_label", tests: crate::jump_label::tests::TESTS },
-<<<<<<< HEAD
     Group { name: "ftrace", tests: crate::ftrace::tests::TESTS },
-=======
     Group { name: "tracepoint", tests: crate::tracepoint::selftest::TESTS },
->>>>>>> b30eeb9 (wip)
     Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },

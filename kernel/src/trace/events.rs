@@ -50,7 +50,6 @@ struct Event {
     was_on: bool,
 }
 
-<<<<<<< HEAD
 impl Event {
     fn switch(&mut self, on: bool) -> Result<(), Errno> {
         if self.on != on {
@@ -62,14 +61,10 @@ impl Event {
     }
 }
 
-/// The first number of an event that is defined at run time; below are Linux's for what is built in.
-const FIRST_DYNAMIC_ID: u16 = 1024;
-=======
 /// The first number of an event that is declared in code; below are Linux's for what is built in.
 pub(super) const FIRST_DECLARED_ID: u16 = 20;
 /// The first number of an event that is defined at run time.
 pub(super) const FIRST_DYNAMIC_ID: u16 = 1024;
->>>>>>> b30eeb9 (wip)
 
 struct Registry {
     by_name: BTreeMap<(String, String), Event>,

@@ -227,7 +227,8 @@ pub(super) fn init() -> Result<(), Errno> {
     // The linker's order changes with the code, and numbers should not.
     declared.sort_unstable_by_key(|(point, _)| (point.system(), point.name()));
     let mut channels = Vec::new();
-    for ((point, event), id) in declared.into_iter().zip(events::FIRST_DECLARED_ID..events::FIRST_DYNAMIC_ID) {
+    for ((point, event), id) in declared.into_iter().zip(events::FIRST_DECLARED_ID..events::FIRST_DYNAMIC_ID)
+    {
         let mut class = match event.class().describe(point.system(), point.name()) {
             Ok(class) => class,
             Err(e) => {

@@ -23,7 +23,11 @@ pub(crate) trait CType {
     type Value<'a>;
 
     /// Puts a value at an offset.
-    fn put<'a, const W: usize, const T: usize>(record: &mut Record<'a, W, T>, at: usize, value: Self::Value<'a>);
+    fn put<'a, const W: usize, const T: usize>(
+        record: &mut Record<'a, W, T>,
+        at: usize,
+        value: Self::Value<'a>,
+    );
 
     /// Puts an array.
     #[inline(always)]
@@ -145,7 +149,11 @@ impl<E: CType, const N: usize> CType for [E; N] {
     type Value<'a> = [E::Value<'a>; N];
 
     #[inline(always)]
-    fn put<'a, const W: usize, const T: usize>(record: &mut Record<'a, W, T>, at: usize, value: Self::Value<'a>) {
+    fn put<'a, const W: usize, const T: usize>(
+        record: &mut Record<'a, W, T>,
+        at: usize,
+        value: Self::Value<'a>,
+    ) {
         E::put_all(record, at, value);
     }
 }

@@ -65,7 +65,12 @@ pub(crate) struct Probe {
 
 impl Probe {
     /// A probe whose data is owned.
-    pub(super) fn owned(target: Target, identity: (usize, usize), owner: Arc<dyn Any + Send + Sync>, priority: i32) -> Self {
+    pub(super) fn owned(
+        target: Target,
+        identity: (usize, usize),
+        owner: Arc<dyn Any + Send + Sync>,
+        priority: i32,
+    ) -> Self {
         Self { target, priority, identity, direct: None, _owner: Some(owner) }
     }
 
@@ -243,7 +248,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Tracepoint> {
     let (start, end) = (&raw const __tracepoints_start, &raw const __tracepoints_end);
     let (start, end) = (start.cast::<&Tracepoint>(), end.cast::<&Tracepoint>());
     // SAFETY: the linker script gathers the references between the two symbols.
-    let all = unsafe { core::slice::from_raw_parts(start, (end.addr() - start.addr()) / size_of::<&Tracepoint>()) };
+    let all =
+        unsafe { core::slice::from_raw_parts(start, (end.addr() - start.addr()) / size_of::<&Tracepoint>()) };
     all.iter().copied()
 }
 

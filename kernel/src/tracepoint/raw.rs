@@ -28,7 +28,12 @@ impl Listener {
 ///
 /// # Errors
 /// ENOENT when there is none; EEXIST when this function hears it with this data; ENOMEM; those of the key's flip.
-pub(crate) fn attach(name: &str, function: fn(&[u64], usize), data: usize, priority: i32) -> Result<Registration, Errno> {
+pub(crate) fn attach(
+    name: &str,
+    function: fn(&[u64], usize),
+    data: usize,
+    priority: i32,
+) -> Result<Registration, Errno> {
     let point = super::find(name).ok_or(Errno::ENOENT)?;
     let listener = Arc::new(Listener { function, data });
     // SAFETY: the tracepoint's own function for this: it takes its arguments and a listener, which may be shared.
