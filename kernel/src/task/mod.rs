@@ -40,7 +40,7 @@ mod wait;
 pub(crate) mod work;
 
 pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
-pub(crate) use mutex::Mutex;
+pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use run_queue::{cpu_stats, slice_expired};
 pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
 pub(crate) use tcb::{COMM_LEN, Prio, State, Task, TaskRef, current};
