@@ -62,10 +62,6 @@ vectors:
 // Saves x0-x29; SP points to the PtRegs.
 .macro save_gprs
     stp     x0, x1, [sp, #{regs} + 16 * 0]
-    save_x2_x29
-.endm
-
-.macro save_x2_x29
     stp     x2, x3, [sp, #{regs} + 16 * 1]
     stp     x4, x5, [sp, #{regs} + 16 * 2]
     stp     x6, x7, [sp, #{regs} + 16 * 3]
@@ -148,21 +144,26 @@ vectors:
     entry_el0   el0_32_fiq, 14
     entry_el0   el0_32_serror, 15
 
-// The hot one, in line with the exit it falls into. The BRK that ends a step needs no PtRegs and is told apart first.
+// The hot one, in line with the exit it falls into. Nothing is as frequent as the BRK of a probe, so a BRK finds its hook
+// right here: ESR_EL1 of a BRK is a constant and the immediate, and the hook's address lies in a table. A hook answers in
+// bit 0 of w0 whether it was for it. Everything else goes to Rust, with the ESR_EL1 of the entry, since a hook may have
+// met exceptions of its own.
 .balign 64
 .type el1h_sync, %function
 el1h_sync:
-    stp     x0, x1, [sp, #{regs} + 16 * 0]
-    mrs     x0, esr_el1
-    mov     w1, #{step_esr} & 0xffff
-    movk    w1, #{step_esr} >> 16, lsl #16
-    cmp     w0, w1
-    b.eq    step_return
-1:  save_x2_x29
+    save_gprs
     add     x21, sp, #{size}
     save_state
-    mrs     x1, esr_el1
-    bl      {sync}
+    mrs     x24, esr_el1
+    mov     w1, #{brk_esr}
+    sub     w1, w24, w1                             // a BRK: its immediate
+    cmp     w1, #{brk_slots}
+    b.hs    1f
+    adrp    x2, {brk}
+    add     x2, x2, #:lo12:{brk}
+    ldr     x2, [x2, x1, lsl #3]
+    blr     x2
+    tbz     w0, #0, 1f
 .size el1h_sync, . - el1h_sync
 
 .type return_to_el1, %function
@@ -188,36 +189,11 @@ return_to_el1:
     ldp     x28, x29, [sp, #{regs} + 16 * 14]
     add     sp, sp, #{size}
     eret
+1:  mov     x0, sp
+    mov     x1, x24
+    bl      {sync}
+    b       return_to_el1
 .size return_to_el1, . - return_to_el1
-
-// BRK behind a word that was stepped out of line. If this CPU's STEP says that this is where it ends, nothing is left to do
-// but to go on where it says, with the masks that it says; no register but ELR and SPSR changes, so none is saved but
-// the four used here. Else it is a BRK like any other.
-.type step_return, %function
-step_return:
-    stp     x2, x3, [sp, #{regs} + 16 * 1]
-    mrs     x0, tpidr_el1
-    adrp    x1, {step}
-    add     x1, x1, #:lo12:{step}
-    add     x0, x0, x1                              // this CPU's STEP
-    ldp     x1, x2, [x0, #{step_ends}]              // where it ends, where to go on
-    mrs     x3, elr_el1
-    cmp     x1, x3
-    b.ne    2f
-    msr     elr_el1, x2
-    ldr     x2, [x0, #{step_daif}]
-    mrs     x1, spsr_el1
-    bic     x1, x1, #{daif}
-    orr     x1, x1, x2
-    msr     spsr_el1, x1
-    str     xzr, [x0, #{step_ends}]
-    ldp     x2, x3, [sp, #{regs} + 16 * 1]
-    ldp     x0, x1, [sp, #{regs} + 16 * 0]
-    add     sp, sp, #{size}
-    eret
-2:  ldp     x2, x3, [sp, #{regs} + 16 * 1]
-    b       1b
-.size step_return, . - step_return
 
 // SP has left its stack (x0 = S, sp = S + X). Goes on, never to return, on this CPU's overflow stack.
 .type stack_overflow, %function

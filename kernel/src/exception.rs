@@ -1,8 +1,8 @@
 //! Exceptions: the registers they save, and who handles them.
 //!
-//! `exception.S` saves the whole register file and calls [`el1_sync`] or [`el1_irq`]. Here ESR_EL1 is decoded, by one
-//! `match` behind the test for a BRK, and handed to the owner of a slot. This file knows no owner: rooms on higher floors fill the slots once, at
-//! boot.
+//! `exception.S` saves the whole register file. A BRK it hands to its hook itself; for everything else it calls [`el1_sync`]
+//! or [`el1_irq`], and here ESR_EL1 is decoded, by one `match`, and handed to the owner of a slot. This file knows no
+//! owner: rooms on higher floors fill the slots once, at boot.
 //!
 //! ```text
 //! BRK #imm          → the hook registered for imm          none: die
@@ -18,13 +18,13 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use a64::UserRegs;
 use aarch64_cpu::registers::{FAR_EL1, Readable};
 
+use crate::arch::STACK_SHIFT;
 use crate::arch::thread::{self, HARDIRQ_MASK, HARDIRQ_OFFSET, NMI_MASK, SOFTIRQ_MASK};
-use crate::arch::{STACK_SHIFT, daif};
 
 /// Everything an exception saves: Linux's arm64 `user_pt_regs`, then what the kernel adds.
 ///
@@ -49,8 +49,6 @@ struct FrameRecord {
 }
 
 const _: () = assert!(size_of::<PtRegs>().is_multiple_of(16));
-// step_return loads the two as a pair.
-const _: () = assert!(offset_of!(OutOfLineStep, next) == offset_of!(OutOfLineStep, ends) + 8);
 
 impl PtRegs {
     /// The registers in the layout of Linux's `user_pt_regs`.
@@ -112,16 +110,19 @@ impl PtRegs {
     }
 }
 
-/// A hook's answer.
+/// A hook's answer. `exception.S` looks at bit 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Handled {
-    /// Resume with the registers as they are now.
-    Yes,
     /// Not mine.
-    No,
+    No = 0,
+    /// Resume with the registers as they are now.
+    Yes = 1,
 }
 
-/// A hook for a BRK, a step or a breakpoint.
+/// A hook for a BRK; called by `exception.S`.
+pub(crate) type BrkHook = extern "C" fn(&mut PtRegs) -> Handled;
+/// A hook for a step, a breakpoint or a watchpoint.
 pub(crate) type Hook = fn(&mut PtRegs) -> Handled;
 /// A hook for an abort: registers, ESR_EL1, FAR_EL1.
 pub(crate) type FaultHook = fn(&mut PtRegs, u64, u64) -> Handled;
@@ -143,6 +144,7 @@ pub(crate) enum Death {
 }
 
 /// A slot for a function: one word, read without a lock. Filled once; a second owner is refused.
+#[repr(transparent)]
 struct Slot(AtomicPtr<()>);
 
 impl Slot {
@@ -163,6 +165,17 @@ impl Slot {
     }
 }
 
+/// A slot for a hook of a BRK: never empty, so that `exception.S` need not ask.
+#[repr(transparent)]
+struct BrkSlot(AtomicPtr<()>);
+
+noinstr! {
+    /// The hook of a BRK that nobody wants.
+    extern "C" fn nobody(_: &mut PtRegs) -> Handled {
+        Handled::No
+    }
+}
+
 /// The slot has an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotTaken;
@@ -171,7 +184,7 @@ pub(crate) struct SlotTaken;
 pub(crate) const BRK_SLOTS: usize = 16;
 const FAULT_SLOTS: usize = 4;
 
-static BRK: [Slot; BRK_SLOTS] = [const { Slot::empty() }; BRK_SLOTS];
+static BRK: [BrkSlot; BRK_SLOTS] = [const { BrkSlot(AtomicPtr::new(nobody as *mut ())) }; BRK_SLOTS];
 static FAULT: [Slot; FAULT_SLOTS] = [const { Slot::empty() }; FAULT_SLOTS];
 static STEP_HOOK: Slot = Slot::empty();
 static BREAKPOINT: Slot = Slot::empty();
@@ -193,8 +206,12 @@ pub(crate) enum DebugClass {
 }
 
 /// Hands BRK #`imm` at EL1 to `hook`. Immediates from [`BRK_SLOTS`] on have no slot.
-pub(crate) fn register_brk(imm: u16, hook: Hook) -> Result<(), SlotTaken> {
-    BRK.get(usize::from(imm)).ok_or(SlotTaken)?.fill(hook as *mut ())
+pub(crate) fn register_brk(imm: u16, hook: BrkHook) -> Result<(), SlotTaken> {
+    let slot = BRK.get(usize::from(imm)).ok_or(SlotTaken)?;
+    slot.0
+        .compare_exchange(nobody as *mut (), hook as *mut (), Ordering::Release, Ordering::Relaxed)
+        .map(|_| ())
+        .map_err(|_| SlotTaken)
 }
 
 /// Hands a class of debug exceptions at EL1 to `hook`.
@@ -242,24 +259,13 @@ const EC_STEP: u64 = 0x33;
 const EC_WATCHPOINT: u64 = 0x35;
 const EC_BRK64: u64 = 0x3c;
 const EC_SHIFT: u32 = 26;
+/// ESR_EL1.IL: the instruction has 32 bits.
+const ESR_IL: u64 = 1 << 25;
 
 noinstr! {
-    /// A synchronous exception from EL1, with ESR_EL1. A probe's BRK comes first: nothing else is as frequent.
+    /// A synchronous exception from EL1, with its ESR_EL1, that is no BRK with a hook who wants it.
     #[unsafe(no_mangle)]
     extern "C" fn el1_sync(regs: &mut PtRegs, esr: u64) {
-        if esr >> EC_SHIFT == EC_BRK64
-            && let Some(slot) = BRK.get((esr & 0xffff) as usize)
-            && hook(slot, regs) == Handled::Yes
-        {
-            return;
-        }
-        other_sync(regs, esr);
-    }
-
-    /// Everything else.
-    #[cold]
-    #[inline(never)]
-    fn other_sync(regs: &mut PtRegs, esr: u64) {
         let handled = match esr >> EC_SHIFT {
             EC_DATA_ABORT | EC_INSTRUCTION_ABORT => fault(regs, esr),
             EC_STEP => hook(&STEP_HOOK, regs),
@@ -336,7 +342,7 @@ noinstr! {
 #[inline(always)]
 fn hook(slot: &Slot, regs: &mut PtRegs) -> Handled {
     match slot.get() {
-        // SAFETY: only `register_brk` and `register_debug` fill the slots passed here, with functions of this type.
+        // SAFETY: only `register_debug` fills the slots passed here, with functions of this type.
         Some(hook) => unsafe { core::mem::transmute::<*mut (), Hook>(hook.as_ptr())(regs) },
         None => Handled::No,
     }
@@ -359,59 +365,6 @@ static PENDING_SOFTIRQS: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn pending_softirqs() -> &'static AtomicU32 {
     // SAFETY: the copy of a per-CPU variable lives as long as the kernel.
     unsafe { &*crate::arch::cpu::this_cpu_ptr(&raw const PENDING_SOFTIRQS) }
-}
-
-/// BRK immediate behind a word that is stepped out of line; Linux's (`arch/arm64/include/asm/brk-imm.h`).
-pub(crate) const BRK_STEP_DONE: u16 = 0x006;
-
-/// A word being stepped out of line on this CPU: where it ends and how the interrupted code goes on. `exception.S`
-/// finishes it by itself, in a quarter of the instructions that a way through Rust takes.
-///
-/// One per CPU is enough: a word is stepped with everything masked, and no other step begins before it has ended or
-/// faulted.
-#[repr(C)]
-pub(crate) struct OutOfLineStep {
-    /// Address of the BRK behind the word; 0 while nothing is being stepped.
-    ends: AtomicU64,
-    /// Where the interrupted code goes on.
-    next: AtomicU64,
-    /// PSTATE.DAIF of the interrupted code.
-    daif: AtomicU64,
-}
-
-#[unsafe(link_section = ".percpu")]
-static STEP: OutOfLineStep =
-    OutOfLineStep { ends: AtomicU64::new(0), next: AtomicU64::new(0), daif: AtomicU64::new(0) };
-
-impl OutOfLineStep {
-    /// This CPU's, for a handler of an exception: it cannot be migrated.
-    #[inline(always)]
-    pub(crate) fn this_cpu() -> &'static Self {
-        // SAFETY: the copy of a per-CPU variable lives as long as the kernel.
-        unsafe { &*crate::arch::cpu::this_cpu_ptr(&raw const STEP) }
-    }
-
-    /// Has the interrupted code resume in the slot at `slot`, with everything masked; behind its one word it goes on at
-    /// `next`, with the masks that it has now.
-    #[inline(always)]
-    pub(crate) fn begin(&self, regs: &mut PtRegs, slot: u64, next: u64) {
-        self.ends.store(slot + 4, Ordering::Relaxed);
-        self.next.store(next, Ordering::Relaxed);
-        self.daif.store(regs.pstate() & daif::ALL, Ordering::Relaxed);
-        regs.set_pstate(regs.pstate() | daif::ALL);
-        regs.set_pc(slot);
-    }
-
-    /// The word in the slot has faulted, if the PC is there: as if it had done so `4` bytes before `next`, unmasked as it was.
-    #[inline(always)]
-    pub(crate) fn fault(&self, regs: &mut PtRegs) {
-        let ends = self.ends.load(Ordering::Relaxed);
-        if ends != 0 && regs.pc() + 4 == ends {
-            self.ends.store(0, Ordering::Relaxed);
-            regs.set_pc(self.next.load(Ordering::Relaxed) - 4);
-            regs.set_pstate(regs.pstate() & !daif::ALL | self.daif.load(Ordering::Relaxed));
-        }
-    }
 }
 
 /// Top of the stack on which a CPU reports that its stack overflowed.
@@ -438,9 +391,7 @@ global_asm!(
     unexpected = sym exception_unexpected,
     overflow = sym exception_stack_overflow,
     overflow_stack = sym OVERFLOW_STACK_TOP,
-    step = sym STEP,
-    step_esr = const EC_BRK64 << EC_SHIFT | 1 << 25 | BRK_STEP_DONE as u64,
-    step_ends = const offset_of!(OutOfLineStep, ends),
-    step_daif = const offset_of!(OutOfLineStep, daif),
-    daif = const daif::ALL,
+    brk = sym BRK,
+    brk_esr = const EC_BRK64 << EC_SHIFT | ESR_IL,
+    brk_slots = const BRK_SLOTS,
 );

@@ -91,6 +91,8 @@ fn end() -> ! {
 /// The die slot of `exception`.
 fn die(regs: &mut PtRegs, death: Death) -> ! {
     begin();
+    // What dies in the slot of a probe would have died in its place without it.
+    text::slots::repair(regs);
     match death {
         Death::Sync { esr, far } => {
             say!("Internal error: {}: {esr:016x}", class(esr));

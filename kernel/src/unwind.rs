@@ -13,6 +13,7 @@
 
 use crate::arch::{STACK_SHIFT, probe_read};
 use crate::text::ranges::Region;
+use crate::text::slots;
 
 /// Frames that are shown at most.
 pub(crate) const MAX_FRAMES: usize = 64;
@@ -65,6 +66,8 @@ pub(crate) fn walk(mut fp: u64, mut exact: bool, mut visit: impl FnMut(Frame) ->
         if pc == 0 {
             return End::Complete;
         }
+        // An interrupted PC may be in the slot of a probe: it stands for the place of the probed word.
+        let pc = slots::seen_pc(pc);
         if Region::of(pc as usize).is_none() {
             return corrupt;
         }

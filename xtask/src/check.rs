@@ -7,6 +7,7 @@
 //! | a room uses only lower floors and its own | [`floors`] |
 //! | pure crates: no unsafe code, no assembly, no statics; files that can be read in one sitting | [`sources`] |
 //! | entries only where the kernel crate compiled them; each one ready to be patched | [`entries`] |
+//! | what of the image cannot be probed, and why; nothing that was not foreseen | [`probes`] |
 //! | no patched function reads the x9 of its caller | [`free_register`] |
 //! | size of the image | here |
 
@@ -14,6 +15,7 @@ pub mod entries;
 pub mod floors;
 pub mod free_register;
 pub mod links;
+pub mod probes;
 pub mod sources;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +62,10 @@ pub fn run() -> Result<u8> {
             report(
                 "patchable entries",
                 std::fs::read(&built.elf).map_err(Into::into).and_then(|e| entries::check(&e)),
+            );
+            report(
+                "what cannot be probed",
+                std::fs::read(&built.elf).map_err(Into::into).and_then(|e| probes::check(&e)),
             );
             report("size of the image", Ok(size(built)));
         }

@@ -29,6 +29,7 @@ const REFERENCES: &[Reference] = &[
     row("ring/reserve-commit-8B", 449, 60),
     row("time/trace-clock-local", 79, 10),
     row("kprobe/brk-empty", 548, 170),
+    ours("kprobe/boosted-empty", 110),
     row("kprobe/simulated-empty", 360, 120),
     row("kprobe/event-record", 1_287, 300),
     row("kprobe/event-record-simulated", 1_098, 250),

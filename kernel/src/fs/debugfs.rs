@@ -2,13 +2,16 @@
 //!
 //! | file | a line |
 //! |---|---|
-//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED]`: address, kind, place, what keeps it from firing |
+//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, whether one exception does it |
 //! | `enabled` | `1`, or `0` while armed probes are taken out of the text; it can be written |
+//! | `slots` | how many slots there are, are taken, and wait for a task that is stopped inside; bytes per probe |
 //! | `blacklist` | `0xffff…-0xffff…⇥name`: a function in which probes are refused |
 
 use super::textfs::{Pieces, Text, value};
 use super::tracefs::debugfs;
+use crate::kprobes::Flavour;
 use crate::text::ranges::Region;
+use crate::text::slots;
 use crate::{kprobes, ksyms};
 use alloc::boxed::Box;
 use core::fmt::{self, Write};
@@ -22,6 +25,7 @@ pub(super) fn add() {
         writeln!(out, "{}", u8::from(kprobes::enabled())).map_err(|_| Errno::ENOMEM)
     });
     dir.file("enabled", enabled.write(|data| switch(data).map(|()| data.len())));
+    dir.file("slots", Text::shown(0o400, |out| slots(out).map_err(|_| Errno::ENOMEM)));
     dir.file("blacklist", Text::new(0o400).seq(|_| Ok(blacklist())));
 }
 
@@ -39,9 +43,21 @@ fn list(out: &mut dyn Write) -> fmt::Result {
             Some(symbol) => write!(out, "{}+{:#x}", symbol.name, probe.addr - symbol.start as usize)?,
             None => write!(out, "{:#x}", probe.addr)?,
         }
-        writeln!(out, "    {}", if probe.armed { "" } else { "[DISABLED]" })?;
+        let flavour = match probe.flavour {
+            Flavour::Boosted => "[BOOSTED]",
+            Flavour::Stepped | Flavour::Simulated => "",
+        };
+        writeln!(out, "    {}{flavour}", if probe.armed { "" } else { "[DISABLED]" })?;
     }
     Ok(())
+}
+
+fn slots(out: &mut dyn Write) -> fmt::Result {
+    let usage = slots::usage();
+    writeln!(out, "slots: {}", usage.all)?;
+    writeln!(out, "taken: {}", usage.taken)?;
+    writeln!(out, "limbo: {}", usage.limbo)?;
+    writeln!(out, "bytes per probe: {}", kprobes::BYTES_PER_PROBE)
 }
 
 fn blacklist() -> Pieces {

@@ -7,21 +7,26 @@
 use a64::{MemoryFns, UserRegs};
 use tracecore::reentry::{OnHit, Reentry};
 
-use super::point::{Flow, Point, Run};
+use super::point::{self, Flow, Point, Run};
 use super::{BRK_PROBE, table};
 use crate::arch::{daif, probe_read};
-use crate::exception::{Handled, OutOfLineStep, PtRegs};
+use crate::exception::{Handled, PtRegs};
 use crate::sync::{CpuPin, per_cpu};
+use crate::text::slots;
 
 per_cpu! {
     /// What one CPU keeps between the exceptions of a hit; points are known by their addresses.
     static STATE: Reentry = Reentry::new();
 }
 
+/// A proof without a place: the handlers take it by reference, and a place of its own would cost a hit three
+/// instructions.
 #[inline(always)]
-fn pinned() -> CpuPin {
-    // SAFETY: only called in exception context, with interrupts masked: nothing moves this code to another CPU.
-    unsafe { CpuPin::assume() }
+fn pinned() -> &'static CpuPin {
+    const { assert!(size_of::<CpuPin>() == 0) };
+    // SAFETY: a reference to nothing may point anywhere. Only called in exception context, with interrupts masked: nothing
+    // moves this code to another CPU.
+    unsafe { core::ptr::NonNull::dangling().as_ref() }
 }
 
 /// Literals of simulated loads.
@@ -38,14 +43,14 @@ noinstr! {
 }
 
 noinstr! {
-    /// BRK #4: a probe was hit.
-    pub(super) fn brk(regs: &mut PtRegs) -> Handled {
+    /// BRK #4: a probe was hit. The way through for a boosted probe with one handler is straight.
+    pub(super) extern "C" fn brk(regs: &mut PtRegs) -> Handled {
         let Some(point) = table::lookup(regs.pc()) else { return vanished(regs) };
         let pin = pinned();
-        let state = STATE.this_cpu(&pin);
+        let state = STATE.this_cpu(pin);
         match state.hit(id(point)) {
             OnHit::RunHandlers => {
-                let flow = point.run_pre(regs, &pin);
+                let flow = point.run_pre(regs, pin);
                 state.handlers_done();
                 if flow == Flow::Diverted {
                     return Handled::Yes;
@@ -53,48 +58,59 @@ noinstr! {
             }
             OnHit::Miss => point.count_miss(),
         }
+        match point.boosted() {
+            Some(slot) => {
+                regs.set_pc(slot.get());
+                Handled::Yes
+            }
+            None => execute(point, regs, state, pin),
+        }
+    }
+
+    /// The word of a probe that is not boosted.
+    #[inline(never)]
+    fn execute(point: &Point, regs: &mut PtRegs, state: &Reentry, pin: &CpuPin) -> Handled {
         match point.run() {
-            &Run::Slot(slot) => {
-                if point.has_post() {
-                    state.begin_step(id(point), regs.pstate() & daif::ALL);
-                    regs.set_pstate(regs.pstate() | daif::ALL);
-                    regs.set_pc(slot);
-                } else {
-                    OutOfLineStep::this_cpu().begin(regs, slot, point.addr() + 4);
-                }
+            Run::Slot(slot) => {
+                state.begin_step(id(point), regs.pstate() & daif::ALL);
+                regs.set_pstate(regs.pstate() | daif::ALL);
+                regs.set_pc(*slot);
             }
             Run::Simulate(op) => {
                 if op.run(regs.user_mut(), &LITERALS).is_err() {
                     // The literal is gone: let the CPU find out for itself, out of line.
                     return Handled::No;
                 }
-                after(point, regs, state, &pin);
+                after(point, regs, state, pin);
             }
         }
         Handled::Yes
     }
 
-    /// BRK #6 behind the word in a slot, of a probe with post handlers: it has executed. (Without them nothing is left to
-    /// do, and `exception.S` does it.)
-    pub(super) fn step_done(regs: &mut PtRegs) -> Handled {
+    /// BRK #6 behind the word in a slot: it has executed. Either it was stepped, for a post handler, or it went into the slot
+    /// when that still ended in a branch, and has nothing to wait for.
+    pub(super) extern "C" fn step_done(regs: &mut PtRegs) -> Handled {
         let pin = pinned();
-        let state = STATE.this_cpu(&pin);
-        let Some(point) = stepping(state, regs, 4) else { return Handled::No };
-        regs.set_pc(point.addr() + 4);
-        finish(state, regs);
-        after(point, regs, state, &pin);
+        let state = STATE.this_cpu(pin);
+        let Some(pc) = slots::origin(regs.pc()) else { return Handled::No };
+        regs.set_pc(pc);
+        if let Some(point) = stepping(state, pc - 4) {
+            finish(state, regs);
+            after(point, regs, state, pin);
+        }
         Handled::Yes
     }
 
-    /// An abort: of the word in a slot?
+    /// An abort: of the word in a slot? Then it is as if the word had faulted in its place, and the other hooks see the PC
+    /// of the probe.
     pub(super) fn fault(regs: &mut PtRegs, _esr: u64, _far: u64) -> Handled {
-        let pin = pinned();
-        let state = STATE.this_cpu(&pin);
-        OutOfLineStep::this_cpu().fault(regs);
-        if let Some(point) = stepping(state, regs, 0) {
-            // As if the word had faulted in its place. The other hooks see the PC of the probe.
-            regs.set_pc(point.addr());
-            finish(state, regs);
+        if let Some(pc) = slots::origin(regs.pc()) {
+            regs.set_pc(pc);
+            let pin = pinned();
+            let state = STATE.this_cpu(pin);
+            if stepping(state, pc).is_some() {
+                finish(state, regs);
+            }
         }
         Handled::No
     }
@@ -115,14 +131,14 @@ fn id(point: &Point) -> u64 {
     core::ptr::from_ref(point).expose_provenance() as u64
 }
 
-/// The point whose slot the PC is in, `offset` bytes behind its start.
+/// The point that is being stepped, if it is the one at `addr`.
 #[inline(always)]
-fn stepping<'a>(state: &Reentry, regs: &PtRegs, offset: u64) -> Option<&'a Point> {
+fn stepping<'a>(state: &Reentry, addr: u64) -> Option<&'a Point> {
     let id = state.stepping()?;
-    // SAFETY: `brk` put it there. A point in its slot keeps its CPU from passing a quiet point (interrupts are masked), so
-    // it is alive.
+    // SAFETY: `execute` put it there. A point that is being stepped keeps its CPU from passing a quiet point (everything is
+    // masked), so it is alive.
     let point = unsafe { &*core::ptr::with_exposed_provenance::<Point>(id as usize) };
-    matches!(point.run(), &Run::Slot(slot) if slot + offset == regs.pc()).then_some(point)
+    (point.addr() == addr).then_some(point)
 }
 
 /// Leaves the slot: DAIF as the interrupted code had it.
@@ -135,7 +151,7 @@ fn finish(state: &Reentry, regs: &mut PtRegs) {
 #[inline(always)]
 fn after(point: &Point, regs: &mut PtRegs, state: &Reentry, pin: &CpuPin) {
     if point.has_post() && state.begin_post(id(point)) == OnHit::RunHandlers {
-        point.run_post(regs, pin);
+        point::run_post(point, regs, pin);
         state.handlers_done();
     }
 }

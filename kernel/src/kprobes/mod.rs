@@ -13,14 +13,28 @@
 //!        ▼
 //!   how does the word execute?
 //!        ├─ simulate   on the saved registers (branches, PC-relative words) ──▶ post handlers, resume
-//!        └─ step       resume in the slot with DAIF masked:
-//!                          ldr x1, [x0]      the original word: it may fault, then the PC is put back on the probe and
-//!                          brk #6            the fault is what it would have been without one
+//!        ├─ boost      resume in the slot, masked as the interrupted code was; no second exception
+//!        │                 ldr x1, [x0]      the original word
+//!        │                 b                 behind the probe
+//!        └─ step       a handler wants to be called afterwards: resume in the slot with DAIF masked
+//!                          ldr x1, [x0]
+//!                          brk #6
 //!                            │ BRK exception
 //!                            ▼
-//!                      no post handlers: exception.S alone: PC behind the probe, DAIF as it was, resume
-//!                      else hit::step_done: the same, then the post handlers
+//!                      hit::step_done: PC behind the probe, DAIF as it was, the post handlers
 //! ```
+//!
+//! A word that faults in its slot has its PC put back on the probe first, and the fault is what it would have been without.
+//!
+//! # Boosted and stepped
+//!
+//! The two differ in the slot's second word and in a word of the point that `hit::brk` reads, and a post handler may come and
+//! go while other CPUs run through. The rule is: *a CPU that steps finds BRK #6*. So the orders are
+//!
+//! | change | first | then | a CPU in between |
+//! |---|---|---|---|
+//! | boosted → stepped | the slot ends in BRK #6, on every CPU | the point says *step* | boosted itself, meets BRK #6 without a step: goes on behind the probe |
+//! | stepped → boosted | the point says *boost* | after a quiet point, the slot ends in a branch | boosts, meets BRK #6: the same. Who steps ends before its quiet point |
 //!
 //! What a CPU keeps between these exceptions, and why two words are enough at any depth, is `tracecore::reentry`.
 //!
@@ -48,13 +62,16 @@ mod table;
 pub(crate) mod tests;
 
 pub(crate) use place::{Refusal, check};
-pub(crate) use point::{Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, set_enabled};
+pub(crate) use point::{
+    BYTES_PER_PROBE, Flavour, Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, set_enabled,
+};
 
-pub(crate) use crate::exception::BRK_STEP_DONE;
 use tracecore::errno::Errno;
 
 /// BRK immediate of a probe; Linux's (`arch/arm64/include/asm/brk-imm.h`).
 pub(crate) const BRK_PROBE: u16 = 0x004;
+/// BRK immediate behind a word that is stepped; Linux's.
+pub(crate) const BRK_STEP_DONE: u16 = 0x006;
 
 /// Takes the two breakpoints and a fault slot. Once, at boot.
 pub(crate) fn init() -> Result<(), Errno> {

@@ -5,15 +5,19 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use a64::{Insn, SimOp, encode};
+use tracecore::errno::Errno;
 
 use super::place::{Execution, Refusal, check};
 use super::{BRK_PROBE, BRK_STEP_DONE, table};
 use crate::exception::PtRegs;
 use crate::sync::{CpuPin, Pinned, PreemptGuard, PreemptLock, PreemptLockGuard, Published, quiesce};
-use crate::text::{self, OwnedWord, Patch, Slot};
+use crate::text::slots::{BYTES_PER_SLOT, End, Slot};
+use crate::text::{self, OwnedWord, Patch};
 
 /// What a handler has done to the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub(crate) trait Handler: Send + Sync {
     }
 }
 
-/// How the hit path executes the word.
+/// How the hit path executes the word of a point that is not boosted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Run {
     /// Resume here: the word and BRK #6.
@@ -55,8 +59,10 @@ pub(super) enum Run {
 }
 
 /// A handler at a point.
-struct Entry {
+pub(super) struct Entry {
     handler: Arc<dyn Handler>,
+    /// The same; the way from an `Arc<dyn …>` to what it holds is six instructions.
+    at: NonNull<dyn Handler>,
     /// Set when the BRK is in place, cleared before it is taken away.
     armed: AtomicBool,
     /// Misses of the point when it was armed, and those of the times before.
@@ -64,21 +70,52 @@ struct Entry {
     missed: AtomicU64,
 }
 
+// SAFETY: `at` is what `handler` holds, which is Send and Sync.
+unsafe impl Send for Entry {}
+// SAFETY: as above.
+unsafe impl Sync for Entry {}
+
+impl Entry {
+    fn new(handler: Arc<dyn Handler>) -> Arc<Self> {
+        Arc::new(Self {
+            at: NonNull::from(&*handler),
+            handler,
+            armed: AtomicBool::new(false),
+            missed_at_arm: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        })
+    }
+
+    #[inline(always)]
+    fn handler(&self) -> &dyn Handler {
+        // SAFETY: what `handler` holds lives as long as `self`, and nobody has it to themselves.
+        unsafe { self.at.as_ref() }
+    }
+}
+
 /// A probed address. Lives from the first registration to a quiet point after the last.
+#[repr(C)]
 pub(crate) struct Point {
     addr: u64,
-    run: Run,
     next: AtomicPtr<Point>,
+    /// The handler, when there is but one: it is armed whenever the word is BRK.
+    only: AtomicPtr<Entry>,
+    /// The slot, while it ends in a branch for everybody who goes there from now on; else 0.
+    boosted: AtomicU64,
+    missed: AtomicU64,
+    /// How the word executes when it is not boosted.
+    run: Run,
     /// All handlers, in order of registration; replaced whole.
     entries: Published<Vec<Arc<Entry>>>,
     /// Whether any of them wants to be called after the word.
     post: AtomicBool,
     /// How many of them are armed; changed under the lock. The word is BRK while it is not zero.
     armed: AtomicU64,
-    missed: AtomicU64,
     original: Insn,
-    /// Keeps the slot that `run` names.
-    _slot: Option<Slot>,
+    /// The slot that `run` names.
+    slot: Option<Slot>,
+    /// A branch leads from the slot to behind the word.
+    boostable: bool,
 }
 
 impl Point {
@@ -93,11 +130,17 @@ impl Point {
     }
 
     #[inline(always)]
+    pub(super) fn boosted(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.boosted.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
     pub(super) fn next(&self) -> &AtomicPtr<Point> {
         &self.next
     }
 
     /// A hit that ran no handler.
+    #[cold]
     #[inline(always)]
     pub(super) fn count_miss(&self) {
         self.missed.fetch_add(1, Ordering::Relaxed);
@@ -111,25 +154,12 @@ impl Point {
     /// Runs the armed handlers in the order in which they were registered.
     #[inline(always)]
     pub(super) fn run_pre(&self, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
-        if let Some(entries) = self.entries.read(pin) {
-            for entry in entries {
-                if entry.armed.load(Ordering::Relaxed)
-                    && entry.handler.pre(self.addr, regs, pin) == Flow::Diverted
-                {
-                    return Flow::Diverted;
-                }
-            }
-        }
-        Flow::Continue
-    }
-
-    /// Runs those that want to be called afterwards.
-    #[inline(always)]
-    pub(super) fn run_post(&self, regs: &mut PtRegs, pin: &CpuPin) {
-        if let Some(entries) = self.entries.read(pin) {
-            for entry in entries.iter().filter(|entry| entry.armed.load(Ordering::Relaxed)) {
-                entry.handler.post(self.addr, regs, pin);
-            }
+        // Relaxed, as in `table::lookup`.
+        // SAFETY: entries are freed after every CPU has passed a quiet point since they were taken out, and the caller is
+        // pinned.
+        match unsafe { self.only.load(Ordering::Relaxed).as_ref() } {
+            Some(entry) => entry.handler().pre(self.addr, regs, pin),
+            None => run_all(self, regs, pin),
         }
     }
 
@@ -139,16 +169,111 @@ impl Point {
         Patch { addr: self.addr as usize, expected, new }
     }
 
+    /// How a hit executes the word, at this moment.
+    fn flavour(&self) -> Flavour {
+        match self.run {
+            Run::Simulate(_) => Flavour::Simulated,
+            Run::Slot(_) if self.boosted().is_some() => Flavour::Boosted,
+            Run::Slot(_) => Flavour::Stepped,
+        }
+    }
+
     /// The handlers as they are, for the holder of the lock.
     fn entries<'p>(&self, pin: &'p impl Pinned) -> &'p [Arc<Entry>] {
         self.entries.read(pin).map_or(&[], Vec::as_slice)
     }
 
-    fn set_entries(&self, entries: Vec<Arc<Entry>>) {
-        self.post.store(entries.iter().any(|entry| entry.handler.has_post()), Ordering::Relaxed);
+    /// Replaces the handlers, for the holder of the lock. See the room's head for the order.
+    fn set_entries(self: &Arc<Self>, entries: Vec<Arc<Entry>>) {
+        let post = entries.iter().any(|entry| entry.handler.has_post());
+        if post && !self.has_post() {
+            self.step();
+        }
+        let only = match &entries[..] {
+            [one] => Arc::as_ptr(one).cast_mut(),
+            _ => core::ptr::null_mut(),
+        };
+        // A hit that finds neither runs no handler; so what is there is there first.
+        let more = entries.len() > 1;
+        if !more {
+            self.only.store(only, Ordering::Release);
+        }
+        self.post.store(post, Ordering::Relaxed);
         self.entries.publish((!entries.is_empty()).then(|| Box::new(entries)));
+        if more {
+            self.only.store(only, Ordering::Release);
+        }
+        if !post && self.boostable && self.boosted().is_none() {
+            self.boost();
+        }
+    }
+
+    /// From now on hits step.
+    fn step(&self) {
+        if let Some(slot) = &self.slot
+            && self.boosted().is_some()
+            && slot.set_end(End::Break(BRK_STEP_DONE)).is_ok()
+        {
+            self.boosted.store(0, Ordering::Release);
+        }
+    }
+
+    /// From now on hits boost; the slot's end follows when nobody steps any more.
+    fn boost(self: &Arc<Self>) {
+        let Some(slot) = &self.slot else { return };
+        self.boosted.store(slot.addr() as u64, Ordering::Release);
+        let point = self.clone();
+        quiesce::defer(Box::new(move || {
+            let _lock = LOCK.lock();
+            if let Some(slot) = &point.slot
+                && point.boosted().is_some()
+            {
+                // It does reach: it was a branch before.
+                let _ = slot.set_end(End::Branch);
+            }
+        }));
     }
 }
+
+noinstr! {
+    /// The armed ones of several handlers, in the order in which they were registered.
+    #[cold]
+    #[inline(never)]
+    fn run_all(point: &Point, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
+        if let Some(entries) = point.entries.read(pin) {
+            for entry in entries {
+                if entry.armed.load(Ordering::Relaxed)
+                    && entry.handler().pre(point.addr, regs, pin) == Flow::Diverted
+                {
+                    return Flow::Diverted;
+                }
+            }
+        }
+        Flow::Continue
+    }
+
+    /// The armed ones of those that want to be called after the word.
+    #[inline(never)]
+    pub(super) fn run_post(point: &Point, regs: &mut PtRegs, pin: &CpuPin) {
+        if let Some(entries) = point.entries.read(pin) {
+            for entry in entries {
+                if entry.armed.load(Ordering::Relaxed) {
+                    entry.handler().post(point.addr, regs, pin);
+                }
+            }
+        }
+    }
+}
+
+/// What a probe on an address of its own takes, in bytes: its slot, the point, the entry, the list of one and the lists'
+/// counts. The heap rounds up.
+pub(crate) const BYTES_PER_PROBE: usize = BYTES_PER_SLOT
+    + (ARC_COUNTS + size_of::<Point>())
+    + (ARC_COUNTS + size_of::<Entry>())
+    + size_of::<Vec<Arc<Entry>>>()
+    + size_of::<Arc<Entry>>();
+/// The two counts before what an `Arc` holds.
+const ARC_COUNTS: usize = 2 * size_of::<usize>();
 
 /// Held while probes are registered, armed, disarmed, removed or listed; never by a hit.
 static LOCK: PreemptLock<()> = PreemptLock::new(());
@@ -202,12 +327,7 @@ impl Kprobe {
         let mut entries = Vec::new();
         entries.try_reserve_exact(old.len() + 1).map_err(|_| Refusal::NoMemory)?;
         entries.extend(old.iter().cloned());
-        let entry = Arc::new(Entry {
-            handler,
-            armed: AtomicBool::new(false),
-            missed_at_arm: AtomicU64::new(0),
-            missed: AtomicU64::new(0),
-        });
+        let entry = Entry::new(handler);
         entries.push(entry.clone());
         let point = match known {
             Some(point) => point,
@@ -220,6 +340,11 @@ impl Kprobe {
     /// The probed address.
     pub(crate) fn addr(&self) -> usize {
         self.point.addr as usize
+    }
+
+    /// Where its slot is, if it has one.
+    pub(crate) fn slot_addr(&self) -> Option<usize> {
+        self.point.slot.as_ref().map(Slot::addr)
     }
 
     /// Arms it: from now on its handler is called.
@@ -282,26 +407,40 @@ impl Drop for Kprobe {
 
 fn new_point(addr: u64, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, Refusal> {
     let (original, execution) = check(addr as usize)?;
-    let (run, slot) = match execution {
-        Execution::Simulate(sim) => (Run::Simulate(sim.at(addr)), None),
+    let (run, slot, boostable) = match execution {
+        Execution::Simulate(sim) => (Run::Simulate(sim.at(addr)), None, false),
         Execution::Step => {
-            let slot = Slot::new(&[original, encode::brk(BRK_STEP_DONE)]).map_err(|_| Refusal::NoSlot)?;
-            (Run::Slot(slot.addr() as u64), Some(slot))
+            let (slot, boostable) = new_slot(original, addr as usize)?;
+            (Run::Slot(slot.addr() as u64), Some(slot), boostable)
         }
     };
+    let boosted = slot.as_ref().filter(|_| boostable).map_or(0, |slot| slot.addr() as u64);
     let point = Arc::new(Point {
         addr,
-        run,
         next: AtomicPtr::new(core::ptr::null_mut()),
+        only: AtomicPtr::new(core::ptr::null_mut()),
+        boosted: AtomicU64::new(boosted),
+        missed: AtomicU64::new(0),
+        run,
         entries: Published::empty(),
         post: AtomicBool::new(false),
         armed: AtomicU64::new(0),
-        missed: AtomicU64::new(0),
         original,
-        _slot: slot,
+        slot,
+        boostable,
     });
     table::link(lock, point.clone());
     Ok(point)
+}
+
+/// A slot for the word, and whether it can be boosted: whether a branch reaches back.
+fn new_slot(insn: Insn, addr: usize) -> Result<(Slot, bool), Refusal> {
+    match Slot::new(insn, addr, End::Branch) {
+        Err(Errno::ERANGE) => Slot::new(insn, addr, End::Break(BRK_STEP_DONE))
+            .map(|slot| (slot, false))
+            .map_err(|_| Refusal::NoSlot),
+        slot => slot.map(|slot| (slot, true)).map_err(|_| Refusal::NoSlot),
+    }
 }
 
 /// Arms all, or none, by one change of the text. Those that are armed stay so.
@@ -347,6 +486,28 @@ fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> 
     Ok(patches)
 }
 
+/// How a hit executes the probed word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// On the saved registers.
+    Simulated,
+    /// In a slot that ends in a branch.
+    Boosted,
+    /// In a slot that ends in a breakpoint: a handler wants to be called afterwards, or a branch does not reach.
+    Stepped,
+}
+
+impl Flavour {
+    /// One word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Simulated => "simulated",
+            Self::Boosted => "boosted",
+            Self::Stepped => "stepped",
+        }
+    }
+}
+
 /// A registered handler, for the list of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -356,6 +517,8 @@ pub(crate) struct Listed {
     pub(crate) armed: bool,
     /// What it calls itself.
     pub(crate) name: String,
+    /// How a hit executes the word.
+    pub(crate) flavour: Flavour,
 }
 
 /// All registered handlers, by address.
@@ -367,6 +530,7 @@ pub(crate) fn list() -> Vec<Listed> {
             addr: point.addr as usize,
             armed: entry.armed.load(Ordering::Relaxed),
             name: entry.handler.name().into(),
+            flavour: point.flavour(),
         }));
     });
     all.sort_by_key(|listed| listed.addr);
@@ -387,5 +551,8 @@ pub(super) fn owner(addr: usize) -> Option<OwnedWord> {
     }
     let point = table::find(&lock, addr as u64)?;
     let entry = point.entries(&lock).iter().find(|entry| entry.armed.load(Ordering::Relaxed))?;
-    Some(OwnedWord { original: point.original, owner: format!("kprobe {}", entry.handler.name()) })
+    Some(OwnedWord {
+        original: point.original,
+        owner: format!("kprobe {} ({})", entry.handler.name(), point.flavour().name()),
+    })
 }

@@ -10,14 +10,13 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use super::point::Point;
 use crate::sync::PreemptLockGuard;
 
-const BITS: u32 = 12;
+const BITS: u32 = 13;
 static BUCKETS: [AtomicPtr<Point>; 1 << BITS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 1 << BITS];
 
-/// Fibonacci hashing of the word number: neighbours go to different buckets.
+/// The word's number within 32 KiB: words side by side go to different buckets, and it is one instruction.
 #[inline(always)]
 fn bucket(addr: u64) -> &'static AtomicPtr<Point> {
-    const GOLDEN: u32 = 0x9e37_79b9;
-    let hash = ((addr >> 2) as u32).wrapping_mul(GOLDEN) >> (32 - BITS);
+    let hash = addr >> 2 & ((1 << BITS) - 1);
     // SAFETY: BITS bits of hash index a table of 1 << BITS buckets. (A checked index is a branch to a panic in the
     // hottest path there is.)
     unsafe { BUCKETS.get_unchecked(hash as usize) }
@@ -26,14 +25,16 @@ fn bucket(addr: u64) -> &'static AtomicPtr<Point> {
 /// The point at `addr`. Good until this CPU's next quiet point.
 #[inline(always)]
 pub(super) fn lookup<'a>(addr: u64) -> Option<&'a Point> {
-    let mut at = bucket(addr).load(Ordering::Acquire);
+    // Relaxed: what is read of a point is read through the pointer, and a load through a loaded address is not done before
+    // it (Arm ARM B2.3, address dependency). `link` has stored the point before the pointer.
+    let mut at = bucket(addr).load(Ordering::Relaxed);
     loop {
         // SAFETY: points are freed only after every CPU has passed a quiet point since they were unlinked.
         let point = unsafe { at.as_ref() }?;
         if point.addr() == addr {
             return Some(point);
         }
-        at = point.next().load(Ordering::Acquire);
+        at = point.next().load(Ordering::Relaxed);
     }
 }
 

@@ -30,7 +30,7 @@ static SEEN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static FRAMES: AtomicUsize = AtomicUsize::new(0);
 static NAMES: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
-fn hook(regs: &mut PtRegs) -> Handled {
+extern "C" fn hook(regs: &mut PtRegs) -> Handled {
     let x = regs.user().x;
     for (seen, value) in SEEN.iter().zip([x[3], x[17], x[28], regs.pstate() >> 28 & 0xf]) {
         seen.store(value, Ordering::Relaxed);
@@ -134,7 +134,7 @@ fn hardware_breakpoint(t: &mut TestCtx<'_>) -> TestResult {
         unsafe { asm!("msr dbgbcr0_el1, xzr", "isb", options(nostack, preserves_flags)) };
         Handled::Yes
     });
-    check_eq!(t, exception::register_debug(DebugClass::Breakpoint, hook), Err(SlotTaken));
+    check_eq!(t, exception::register_debug(DebugClass::Breakpoint, |_| Handled::No), Err(SlotTaken));
     let before = BREAKPOINTS.load(Ordering::Relaxed);
     let call = black_box(watched as extern "C" fn(u64) -> u64);
     let result = {
@@ -210,19 +210,21 @@ const MDSCR_SS: u64 = 1;
 static STEPPED_TO: AtomicU64 = AtomicU64::new(0);
 static STEP_BRK_AT: AtomicU64 = AtomicU64::new(0);
 
+extern "C" fn begin_step(regs: &mut PtRegs) -> Handled {
+    STEP_BRK_AT.store(regs.pc(), Ordering::Relaxed);
+    regs.set_pc(regs.pc() + 4);
+    regs.set_pstate(regs.pstate() | SPSR_SS);
+    // SAFETY: interrupts are masked until the step is done; the step's hook puts MDSCR_EL1 back.
+    unsafe {
+        asm!("mrs {old}, mdscr_el1", "orr {old}, {old}, {bits}", "msr mdscr_el1, {old}", "isb",
+            old = out(reg) _, bits = in(reg) MDSCR_SS | MDSCR_KDE_MDE, options(nostack, preserves_flags));
+    }
+    Handled::Yes
+}
+
 /// One instruction behind a BRK is stepped: the exception comes before the second.
 fn software_step(t: &mut TestCtx<'_>) -> TestResult {
-    let _ = exception::register_brk(BRK_STEP, |regs| {
-        STEP_BRK_AT.store(regs.pc(), Ordering::Relaxed);
-        regs.set_pc(regs.pc() + 4);
-        regs.set_pstate(regs.pstate() | SPSR_SS);
-        // SAFETY: interrupts are masked until the step is done; the step's hook puts MDSCR_EL1 back.
-        unsafe {
-            asm!("mrs {old}, mdscr_el1", "orr {old}, {old}, {bits}", "msr mdscr_el1, {old}", "isb",
-                old = out(reg) _, bits = in(reg) MDSCR_SS | MDSCR_KDE_MDE, options(nostack, preserves_flags));
-        }
-        Handled::Yes
-    });
+    let _ = exception::register_brk(BRK_STEP, begin_step);
     let _ = exception::register_debug(DebugClass::Step, |regs| {
         STEPPED_TO.store(regs.pc(), Ordering::Relaxed);
         regs.set_pstate(regs.pstate() & !SPSR_SS);

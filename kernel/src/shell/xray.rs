@@ -4,7 +4,7 @@
 //!   / # xray work_add
 //!   ffff800080010008 work_add+0x0   aa1e03e9  mov x9, x30            | d503201f  nop   ftrace site
 //!   ffff80008001000c work_add+0x4   d503201f  nop
-//!   ffff800080010010 work_add+0x8   d4200080  brk #0x4               | 8b010000  add x0, x0, x1   kprobe first
+//!   ffff800080010010 work_add+0x8   d4200080  brk #0x4               | 8b010000  add x0, x0, x1   kprobe first (boosted)
 //!   ffff800080010014 work_add+0xc   d65f03c0  ret
 //! ```
 //!

@@ -40,7 +40,7 @@ mod wait;
 pub(crate) mod work;
 
 pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
-pub(crate) use mutex::{Mutex, MutexGuard};
+pub(crate) use mutex::Mutex;
 pub(crate) use run_queue::{cpu_stats, slice_expired};
 pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
 pub(crate) use tcb::{COMM_LEN, Prio, State, Task, TaskRef, current};
@@ -53,6 +53,7 @@ use crate::irq::{self, Ipi};
 use crate::jump_label;
 use crate::mm;
 use crate::sync::{self, may_sleep, quiesce};
+use crate::text::slots;
 use core::sync::atomic::Ordering;
 use tcb::{Plan, TaskStack};
 use tracecore::errno::Errno;
@@ -89,9 +90,12 @@ fn preempt_if_asked() {
     }
 }
 
-/// Exit slot of interrupts: they return to a task that may be preempted and was asked to. Interrupts are masked.
-fn preempt_from_interrupt(_: &mut exception::PtRegs) {
+/// Exit slot of interrupts: they return to a task that may be preempted and was asked to. Interrupts are masked. If the task
+/// is in the slot of a probe, that slot is kept until the task is back.
+fn preempt_from_interrupt(regs: &mut exception::PtRegs) {
+    let hold = slots::hold(regs);
     preempt_if_asked();
+    drop(hold);
 }
 
 /// Makes what the boot CPU runs its idle task, and fills the slots of lower rooms. Once, after `irq::init`.

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `patch`  | the transaction: the only writer of text |
 //! | `ranges` | what lies where, and what may be probed |
-//! | `slots`  | executable slots in which probed instructions are stepped |
+//! | `slots`  | executable slots in which probed instructions execute, and when they are free again |
 //! | `owner`  | who changed a word, for those who ask |
 
 mod owner;
@@ -28,4 +28,3 @@ pub(crate) mod tests;
 
 pub(crate) use owner::{OwnedWord, owner_of, register_owner};
 pub(crate) use patch::{Patch, PatchError, Transaction, commit, read_word};
-pub(crate) use slots::Slot;

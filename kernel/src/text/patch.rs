@@ -234,6 +234,18 @@ pub(super) fn fill(addr: usize, words: &[Insn]) {
     Writer::lock().write_run(addr, words.iter().copied());
 }
 
+/// Changes one word of a slot that CPUs may be executing. The word before and the one after are a branch and a
+/// breakpoint, so each CPU sees the one or the other; when this returns, the new one.
+pub(super) fn rewrite(addr: usize, word: Insn) {
+    let writer = Writer::lock();
+    writer.write_run(addr, core::iter::once(word));
+    if cpu::online() > 1 {
+        sync::on_each_cpu(&cache::isb);
+        // As in `commit`.
+        writer.write_run(addr, core::iter::once(word));
+    }
+}
+
 /// The right to write text; one at a time.
 struct Writer {
     _lock: PreemptLockGuard<'static, ()>,

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use a64::encode::regs::{X9, X30};
 use a64::{Insn, encode};
 
-use super::{Patch, PatchError, Slot, Transaction, commit, ranges, read_word, slots};
+use super::{Patch, PatchError, Transaction, commit, ranges, read_word, slots, slots::Slot};
 use crate::arch::{cpu, daif};
 use crate::ftrace;
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq, diag, skip};
@@ -100,25 +100,26 @@ fn sites_are_ready(t: &mut TestCtx<'_>) -> TestResult {
 
 fn slots_come_and_go(t: &mut TestCtx<'_>) -> TestResult {
     // What is freed is freed by a worker, some time after a quiet point.
-    let (mut before, all) = slots::usage();
+    let slots::Usage { mut taken, all, .. } = slots::usage();
     for _ in 0..1000 {
-        if before == 0 {
+        if taken == 0 {
             break;
         }
         task::sleep_ns(1_000_000);
-        before = slots::usage().0;
+        taken = slots::usage().taken;
     }
-    let mut taken = Vec::new();
-    while let Ok(slot) = Slot::new(&[encode::nop()]) {
-        taken.push(slot);
-        if taken.len() > all {
+    let before = taken;
+    let mut slots = Vec::new();
+    while let Ok(slot) = Slot::new(encode::nop(), at(victim), slots::End::Branch) {
+        slots.push(slot);
+        if slots.len() > all {
             break;
         }
     }
-    check_eq!(t, taken.len(), all - before);
-    check_eq!(t, slots::usage(), (all, all));
-    taken.clear();
-    check_eq!(t, slots::usage(), (before, all));
+    check_eq!(t, slots.len(), all - before);
+    check_eq!(t, slots::usage(), slots::Usage { taken: all, limbo: 0, all });
+    slots.clear();
+    check_eq!(t, slots::usage(), slots::Usage { taken: before, limbo: 0, all });
     Ok(())
 }
 

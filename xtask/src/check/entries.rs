@@ -132,12 +132,12 @@ fn home_crate(raw: &str) -> Option<&str> {
 }
 
 /// The bytes of the linked image by address.
-struct Memory<'a> {
+pub(super) struct Memory<'a> {
     pieces: Vec<(u64, &'a [u8])>,
 }
 
 impl<'a> Memory<'a> {
-    fn of(file: &object::File<'a>) -> Result<Self> {
+    pub(super) fn of(file: &object::File<'a>) -> Result<Self> {
         let sections = file.sections().filter(|s| s.address() != 0);
         let pieces = sections.map(|s| Ok((s.address(), s.data()?))).collect::<Result<_>>()?;
         Ok(Self { pieces })
@@ -150,11 +150,11 @@ impl<'a> Memory<'a> {
         })
     }
 
-    fn u32(&self, at: u64) -> Option<u32> {
+    pub(super) fn u32(&self, at: u64) -> Option<u32> {
         self.bytes(at).map(u32::from_le_bytes)
     }
 
-    fn u64(&self, at: u64) -> Option<u64> {
+    pub(super) fn u64(&self, at: u64) -> Option<u64> {
         self.bytes(at).map(u64::from_le_bytes)
     }
 }

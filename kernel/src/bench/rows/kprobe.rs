@@ -11,30 +11,38 @@ use alloc::vec::Vec;
 use core::hint::black_box;
 
 pub(super) const BENCHES: &[Bench] = &[
-    Bench { name: "kprobe/brk-empty", run: |b| hit(b, 0) },
-    Bench { name: "kprobe/simulated-empty", run: |b| hit(b, 4) },
+    Bench { name: "kprobe/boosted-empty", run: |b| hit(b, 0, Empty { post: false }) },
+    Bench { name: "kprobe/brk-empty", run: |b| hit(b, 0, Empty { post: true }) },
+    Bench { name: "kprobe/simulated-empty", run: |b| hit(b, 4, Empty { post: false }) },
     Bench { name: "kprobe/arm-1000", run: arm_1000 },
 ];
 
-/// Does nothing.
-struct Empty;
+/// Does nothing, before the word and perhaps after it.
+struct Empty {
+    post: bool,
+}
 
 impl Handler for Empty {
     fn pre(&self, _: u64, _: &mut PtRegs, _: &CpuPin) -> Flow {
         Flow::Continue
+    }
+
+    fn has_post(&self) -> bool {
+        self.post
     }
 }
 
 const REFUSED: Skip = Skip("the probe was refused");
 
 /// What a hit at this offset of the probed function adds to a call of it.
-fn hit(b: &mut Bencher, offset: usize) -> BenchResult {
+fn hit(b: &mut Bencher, offset: usize, handler: Empty) -> BenchResult {
     let insn = probed().ok_or(Skip("the function is not there"))?;
     let call = || {
         black_box(insn.call(2, 40));
     };
+    let handler = Arc::new(handler);
     b.extra(1000, call, || {
-        let probe = Kprobe::register(insn.addr() + offset, Arc::new(Empty)).map_err(|_| REFUSED)?;
+        let probe = Kprobe::register(insn.addr() + offset, handler.clone()).map_err(|_| REFUSED)?;
         probe.arm().map_err(|_| REFUSED)?;
         Ok(probe)
     })
@@ -43,7 +51,7 @@ fn hit(b: &mut Bencher, offset: usize) -> BenchResult {
 /// Arms probes on a thousand functions at once; per probe. Some of the functions run meanwhile and are hit.
 fn arm_1000(b: &mut Bencher) -> BenchResult {
     const PROBES: usize = 1000;
-    let handler: Arc<dyn Handler> = Arc::new(Empty);
+    let handler: Arc<dyn Handler> = Arc::new(Empty { post: false });
     let probes: Vec<_> = ftrace::sites()
         .filter_map(|site| Kprobe::register(site.after(), handler.clone()).ok())
         .take(PROBES)

@@ -3,7 +3,7 @@
 use crate::arch::{cpu, gic};
 use crate::bench::{BOOT_INSNS, Bench, BenchResult, Bencher, Skip};
 use crate::boot;
-use crate::exception::{self, Handled};
+use crate::exception::{self, Handled, PtRegs};
 use crate::{irq, time};
 use core::arch::asm;
 use core::hint::black_box;
@@ -34,13 +34,15 @@ fn boot_to_shell(b: &mut Bencher) -> BenchResult {
 /// An immediate that nothing else uses.
 const BRK_BENCH: u16 = 15;
 
+extern "C" fn skip_brk(regs: &mut PtRegs) -> Handled {
+    regs.set_pc(regs.pc() + 4);
+    Handled::Yes
+}
+
 /// BRK, an empty hook, and back behind it.
 fn brk_roundtrip(b: &mut Bencher) -> BenchResult {
     // A second run finds its own hook there.
-    let _ = exception::register_brk(BRK_BENCH, |regs| {
-        regs.set_pc(regs.pc() + 4);
-        Handled::Yes
-    });
+    let _ = exception::register_brk(BRK_BENCH, skip_brk);
     // SAFETY: the hook steps over the instruction and changes nothing else.
     b.iter(1000, || unsafe { asm!("brk #{}", const BRK_BENCH, options(nostack, preserves_flags)) });
     Ok(())

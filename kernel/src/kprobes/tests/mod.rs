@@ -1,5 +1,9 @@
 //! Probes on everything that can be probed, on all CPUs, with all results right and all hits accounted for.
 
+mod boost;
+
+pub(crate) use boost::TESTS as BOOST_TESTS;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -263,7 +267,7 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
         check!(t, Kprobe::register(addr, Arc::new(Count::default())).is_err());
     }
     // Not more; slots of the tests before may have been freed meanwhile.
-    check!(t, slots::usage().0 <= taken.0);
+    check!(t, slots::usage().taken <= taken.taken);
     check_eq!(t, text_sum(), sum);
     Ok(())
 }
@@ -411,7 +415,7 @@ fn every_function(t: &mut TestCtx<'_>) -> TestResult {
 /// Ten thousand at once, wherever the kernel's text allows it.
 fn ten_thousand(t: &mut TestCtx<'_>) -> TestResult {
     const PROBES: usize = 10_000;
-    let (taken, _) = slots::usage();
+    let taken = slots::usage().taken;
     let range = Region::Text.range();
     let places: Vec<_> =
         words(range.start, range.len()).filter(|at| check(*at).is_ok()).take(PROBES).collect();
@@ -421,7 +425,7 @@ fn ten_thousand(t: &mut TestCtx<'_>) -> TestResult {
     // What is freed is freed by a worker, some time after the quiet point.
     let freed = (0..1000).any(|_| {
         task::sleep_ns(1_000_000);
-        slots::usage().0 <= taken
+        slots::usage().taken <= taken
     });
     check!(t, freed, "{:?} slots are taken, {taken} before", slots::usage());
     Ok(())
