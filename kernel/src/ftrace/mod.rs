@@ -23,7 +23,7 @@
 //!     work_add: mov x9, x30; bl ftrace_caller         x30 = work_add + 8, so the literal is at x30 − 16
 //!       ftrace_caller (entry.S)                       saves into FtraceRegs, links two frame records
 //!         ops.entry = guarded (ops.rs)                preemption off, recursion bit, still registered?
-//!           callback(ip, parent_ip, ops, &mut regs)
+//!           callback(&Hit { ip, parent_ip, ops }, &mut regs)
 //!       restores, returns to regs.pc
 //!     work_add + 8: …
 //! ```
@@ -45,7 +45,7 @@ mod site_set;
 mod sites;
 pub(crate) mod tests;
 
-pub(crate) use ops::{Ops, listeners, misses, register};
+pub(crate) use ops::{Hit, Ops, Registered, listeners, misses, register, touched};
 pub(crate) use regs::FtraceRegs;
 pub(crate) use site_set::SiteSet;
-pub(crate) use sites::{init, site_of, sites};
+pub(crate) use sites::{Site, init, site_of, sites};

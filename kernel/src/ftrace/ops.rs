@@ -29,18 +29,32 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracecore::errno::Errno;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::recursion;
+use super::recursion::{self, Entered};
 use super::regs::FtraceRegs;
 use super::site_set::SiteSet;
 use super::sites::{self, Site};
 use crate::arch::{MAX_CPUS, cpu};
-use crate::sync::quiesce;
+use crate::sync::{Pinned, quiesce};
 use crate::task::Mutex;
 use crate::text::{PatchError, Transaction};
 
-/// Called at a traced function's entry: the address of its branch, the return address in its caller, who it is called for,
-/// and the registers. Preemption is off, and nothing that it calls is traced at the same level.
-pub(crate) type Callback = fn(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs);
+/// A call of a traced function. While it exists preemption is off, and nothing is traced that its callback calls at the same
+/// level.
+pub(crate) struct Hit<'a> {
+    /// The address of the entry's branch, in the function.
+    pub(crate) ip: usize,
+    /// The return address, in its caller.
+    pub(crate) parent_ip: usize,
+    /// Who is called.
+    pub(crate) ops: &'static Ops,
+    _entered: &'a Entered,
+}
+
+// SAFETY: `Entered` holds off preemption and outlives the hit.
+unsafe impl Pinned for Hit<'_> {}
+
+/// Called at a traced function's entry.
+pub(crate) type Callback = fn(&Hit<'_>, &mut FtraceRegs);
 
 /// What `ftrace_caller` calls.
 type Entry = extern "C" fn(usize, usize, &'static Ops, &mut FtraceRegs);
@@ -66,7 +80,7 @@ const MAX_COMBINATIONS: usize = 1024;
 
 static NOP_OPS: Ops = Ops::with("nop", ignore, ignored);
 
-fn ignored(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
+fn ignored(_: &Hit<'_>, _: &mut FtraceRegs) {}
 
 impl Ops {
     pub(super) const ENTRY_AT: usize = offset_of!(Ops, entry);
@@ -104,6 +118,16 @@ impl Ops {
         &NOP_OPS
     }
 
+    /// Its name, for people.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// May it change where a function goes on?
+    pub(crate) fn redirects(&self) -> bool {
+        self.redirects
+    }
+
     fn is_nop(&'static self) -> bool {
         core::ptr::eq(self, &raw const NOP_OPS)
     }
@@ -119,23 +143,23 @@ noinstr! {
 
     /// One ops.
     extern "C" fn guarded(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
-        let Some(_entered) = recursion::enter() else { return miss(ops) };
+        let Some(entered) = recursion::enter() else { return miss(ops) };
         if ops.running.load(Ordering::Acquire) {
-            (ops.callback)(ip, parent_ip, ops, regs);
+            (ops.callback)(&Hit { ip, parent_ip, ops, _entered: &entered }, regs);
         }
     }
 
     /// Several, in order; the guard is the same for all.
     extern "C" fn each(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
-        let Some(_entered) = recursion::enter() else {
+        let Some(entered) = recursion::enter() else {
             for one in ops.members {
                 miss(one);
             }
             return;
         };
-        for one in ops.members {
-            if one.running.load(Ordering::Acquire) {
-                (one.callback)(ip, parent_ip, one, regs);
+        for &ops in ops.members {
+            if ops.running.load(Ordering::Acquire) {
+                (ops.callback)(&Hit { ip, parent_ip, ops, _entered: &entered }, regs);
             }
         }
     }
@@ -159,6 +183,8 @@ struct Registry {
     /// What each site's literal names.
     named: Vec<&'static Ops>,
     combinations: Vec<&'static Ops>,
+    /// The sites that ever were on.
+    touched: Option<SiteSet>,
     /// Every ops that ever was registered, for its misses.
     known: Vec<&'static Ops>,
 }
@@ -167,6 +193,7 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     users: Vec::new(),
     named: Vec::new(),
     combinations: Vec::new(),
+    touched: None,
     known: Vec::new(),
 });
 
@@ -276,6 +303,11 @@ impl Registry {
             .map_err(PatchError::errno)?;
         }
         commit(batch)?;
+        let touched = match &self.touched {
+            Some(touched) => touched.union(sites),
+            None => sites.clone(),
+        };
+        self.touched = Some(touched);
         for (n, ops) in changes {
             if let Some(named) = self.named.get_mut(n) {
                 *named = ops;
@@ -327,10 +359,20 @@ fn commit(batch: Transaction) -> Result<(), Errno> {
     })
 }
 
-/// The names of those that a site calls, in order.
-pub(crate) fn listeners(site: Site) -> Vec<&'static str> {
+/// Those that a site calls, in order.
+pub(crate) fn listeners(site: Site) -> Vec<&'static Ops> {
     let registry = REGISTRY.lock();
-    registry.users.iter().filter(|user| user.sites.contains(site)).map(|user| user.ops.name).collect()
+    registry.users.iter().filter(|user| user.sites.contains(site)).map(|user| user.ops).collect()
+}
+
+/// The sites that are on now, or that ever were.
+pub(crate) fn touched(ever: bool) -> SiteSet {
+    let registry = REGISTRY.lock();
+    let none = SiteSet::none();
+    if ever {
+        return registry.touched.clone().unwrap_or(none);
+    }
+    registry.users.iter().fold(none, |all, user| all.union(&user.sites))
 }
 
 /// Adds what each ops did not see.

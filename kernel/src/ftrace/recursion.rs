@@ -13,7 +13,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
-use crate::arch::thread::{self, HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, ThreadHead};
+use crate::arch::thread::{self, HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_OFFSET, ThreadHead};
 use crate::sync::{self, CpuPin, Pinned, per_cpu};
 
 per_cpu! {
@@ -24,7 +24,7 @@ per_cpu! {
 /// The level that this code runs on, as a bit of `BUSY`.
 #[inline(always)]
 fn level(preempt_count: u32) -> u32 {
-    if preempt_count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK) == 0 {
+    if preempt_count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET) == 0 {
         1
     } else if preempt_count & NMI_MASK != 0 {
         8

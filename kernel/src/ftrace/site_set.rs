@@ -42,6 +42,15 @@ impl SiteSet {
         }
     }
 
+    /// Takes a site out.
+    pub(crate) fn remove(&mut self, site: Site) {
+        if let Some((word, bit)) = place(site)
+            && let Some(word) = self.0.get_mut(word)
+        {
+            *word &= !bit;
+        }
+    }
+
     /// Is the site of this number in it?
     #[inline(always)]
     pub(super) fn contains_nth(&self, n: usize) -> bool {
@@ -73,6 +82,16 @@ impl SiteSet {
                 (bit < 64).then_some(64 * at + bit)
             })
         })
+    }
+
+    /// Its sites, by address.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Site> {
+        self.numbers().filter_map(sites::nth)
+    }
+
+    /// What is in this set and not in the other.
+    pub(crate) fn minus(&self, other: &Self) -> Self {
+        self.with(other, |a, b| a & !b)
     }
 
     /// What is in this set or in the other.

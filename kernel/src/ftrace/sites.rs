@@ -3,6 +3,7 @@
 use a64::{Insn, encode};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use tracecore::errno::Errno;
 
 use super::entry::ftrace_caller;
@@ -32,7 +33,7 @@ impl Site {
     }
 
     /// The word that is a NOP or the branch.
-    fn branch_at(self) -> usize {
+    pub(crate) fn branch_at(self) -> usize {
         self.function + 4
     }
 
@@ -133,8 +134,8 @@ pub(crate) fn init() -> Result<usize, Errno> {
 fn owner(addr: usize) -> Option<OwnedWord> {
     let site = site_of(addr)?;
     let owner = match super::ops::listeners(site) {
-        names if names.is_empty() => String::from("ftrace site"),
-        names => format!("ftrace {}", names.join(", ")),
+        ops if ops.is_empty() => String::from("ftrace site"),
+        ops => format!("ftrace {}", ops.iter().map(|ops| ops.name()).collect::<Vec<_>>().join(", ")),
     };
     Some(OwnedWord { original: encode::nop(), owner })
 }

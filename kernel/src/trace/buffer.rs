@@ -118,8 +118,18 @@ pub(super) fn reset(rings: impl Iterator<Item = (usize, &'static CpuRing)>) {
 /// The first word of a record made here and now: which event, in what context, by whom.
 #[inline(always)]
 pub(super) fn header(id: u16) -> u64 {
+    header_with(id, thread::current().count())
+}
+
+/// The same for a tracer, which holds off preemption itself: what counts is how it was before.
+#[inline(always)]
+pub(super) fn header_before_guard(id: u16) -> u64 {
+    header_with(id, thread::current().count() - PREEMPT_OFFSET)
+}
+
+#[inline(always)]
+fn header_with(id: u16, count: u32) -> u64 {
     let head = thread::current();
-    let count = head.count();
     let mut flags = 0;
     if daif::irqs_masked() {
         flags |= IRQS_OFF;

@@ -15,6 +15,8 @@
 //! | `kprobe_events` | probes defined by text |
 //! | `tracepoints` | events declared in code |
 //! | `filters` | which records of an event are kept |
+//! | `tracers` | who else fills the rings: `current_tracer` |
+//! | `functions` | the tracer `function` and its filters |
 //! | `counter` | counts of handlers |
 //! | `marker` | records that users write |
 //! | `comms`  | names of tasks for records that outlive them |
@@ -29,6 +31,7 @@ mod counter;
 mod errors;
 mod events;
 mod filters;
+mod functions;
 pub(crate) mod kprobe_events;
 mod marker;
 mod misses;
@@ -36,6 +39,7 @@ mod names;
 mod output;
 pub(crate) mod selftest;
 mod tracepoints;
+mod tracers;
 
 use tracecore::errno::Errno;
 
@@ -48,6 +52,8 @@ pub(crate) fn init() -> Result<(), Errno> {
     events::init();
     output::init();
     marker::init();
+    functions::init();
+    tracers::init();
     errors::init();
     kprobe_events::init();
     tracepoints::init()

@@ -16,7 +16,7 @@ use tracecore::ring::{self, Cursor, Lane, Record};
 use tracecore::text::{self, Found};
 
 use super::names::Kernel;
-use super::{buffer, comms, events};
+use super::{buffer, comms, events, tracers};
 use crate::fs::textfs::{Pieces, Text};
 use crate::fs::{tracefs, wait};
 use crate::time;
@@ -36,16 +36,6 @@ pub(super) fn init() {
         let dir = root.dir("per_cpu", 0o750).dir(&format!("cpu{cpu}"), 0o750);
         add(&|name, file| dir.file(name, file), Some(cpu));
     }
-    root.file(
-        "available_tracers",
-        Text::shown(0o440, |out| out.write_str("nop\n").map_err(|_| Errno::ENOMEM)),
-    );
-    root.file(
-        "current_tracer",
-        Text::new(0o640)
-            .show(|out| out.write_str("nop\n").map_err(|_| Errno::ENOMEM))
-            .store(|name| if name == "nop" { Ok(()) } else { Err(Errno::EINVAL) }),
-    );
     root.file(
         "saved_cmdlines",
         Text::shown(0o440, |out| {
@@ -115,7 +105,7 @@ fn look(only: Only) -> Pieces {
                     written += stats.entries + stats.overrun;
                     start.push((cpu, reader.cursor()));
                 }
-                text::heading("nop", entries, written, crate::arch::cpu::online(), &mut text);
+                text::heading(tracers::current(), entries, written, crate::arch::cpu::online(), &mut text);
                 cursors = Some(start);
                 true
             }

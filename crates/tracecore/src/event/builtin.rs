@@ -5,10 +5,33 @@ use super::{Announced, Class, Field, LineStyle, Piece, Shown};
 use alloc::borrow::Cow;
 use alloc::vec;
 
+/// The id of [`function_class`].
+pub const FUNCTION_ID: u16 = 1;
 /// The id of [`print_class`].
 const PRINT_ID: u16 = 5;
 /// The id of [`raw_data_class`].
 const RAW_DATA_ID: u16 = 19;
+
+/// The entry of a function, from the tracer `function`. The record is the header, the address of the entry's branch, and
+/// the return address in the caller.
+pub fn function_class() -> Class {
+    let symbol = |field| Piece::Value { field, shown: Shown::SymbolName, count: None, named: false };
+    Class {
+        id: FUNCTION_ID,
+        system: Cow::Borrowed("ftrace"),
+        name: Cow::Borrowed("function"),
+        fields: vec![
+            Field::new("unsigned long", "ip", 8, 8, false),
+            Field::new("unsigned long", "parent_ip", 16, 8, false),
+            Field::array("unsigned long", "args", "[]", 24, 0, false),
+        ],
+        announced: Announced::Text(Cow::Borrowed(
+            "\" %ps <-- %ps\", (void *)REC->ip, (void *)REC->parent_ip",
+        )),
+        pieces: vec![symbol(0), Piece::Literal(Cow::Borrowed(" <-")), symbol(1)],
+        style: LineStyle::Bare,
+    }
+}
 
 /// A text, from `trace_marker`. The record is the header, an address of the writer, and the text with its line
 /// end.

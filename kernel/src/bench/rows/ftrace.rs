@@ -1,7 +1,7 @@
 //! ftrace: what an entry costs, and what switching all of them costs.
 
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
-use crate::ftrace::{self, FtraceRegs, Ops, SiteSet, site_of};
+use crate::ftrace::{self, FtraceRegs, Hit, Ops, SiteSet, site_of};
 use core::hint::black_box;
 
 pub(super) const BENCHES: &[Bench] = &[
@@ -20,7 +20,7 @@ static ALL: Ops = Ops::bare("bench_all", nothing_bare, nothing);
 noinstr! {
     extern "C" fn nothing_bare(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
 
-    fn nothing(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
+    fn nothing(_: &Hit<'_>, _: &mut FtraceRegs) {}
 }
 
 #[inline(never)]

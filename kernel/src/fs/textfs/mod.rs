@@ -11,6 +11,7 @@
 //!   .store(|value| …)    a write is one value, its newline taken off
 //!   .commands(|line| …)  a write is lines, each a command (lines.rs)
 //!   .write(|bytes| …)    a write is bytes
+//!   .session(|how| …)    writes go to an object of this open; dropped at close, it may act on all of them
 //!   .flag(get, set)      "0\n" or "1\n"
 //!   .on_open(|how| …)    refuse, or empty the file when `how.truncate`
 //! ```
@@ -42,7 +43,14 @@ pub(crate) type Pieces = Box<dyn FnMut(&mut String) -> Result<bool, Errno> + Sen
 type Show = Box<dyn Fn(&mut dyn fmt::Write) -> Result<(), Errno> + Send + Sync>;
 type Seq = Box<dyn Fn(How) -> Result<Pieces, Errno> + Send + Sync>;
 type Write = Box<dyn Fn(&[u8]) -> Result<usize, Errno> + Send + Sync>;
+type Begin = Box<dyn Fn(How) -> Result<Box<dyn Session>, Errno> + Send + Sync>;
 type OnOpen = Box<dyn Fn(How) -> Result<(), Errno> + Send + Sync>;
+
+/// What is written to a file during one open. Dropped when the file is closed.
+pub(crate) trait Session: Send {
+    /// Takes some of the bytes, at least one; says how many.
+    fn write(&mut self, data: &[u8]) -> Result<usize, Errno>;
+}
 
 enum Source {
     None,
@@ -56,6 +64,7 @@ pub(crate) struct Text {
     mode: u16,
     source: Source,
     write: Option<Write>,
+    begin: Option<Begin>,
     on_open: Option<OnOpen>,
     refusal: Errno,
 }
@@ -63,7 +72,7 @@ pub(crate) struct Text {
 impl Text {
     /// A file with these permission bits that can neither be read nor written yet.
     pub(crate) fn new(mode: u16) -> Self {
-        Self { mode, source: Source::None, write: None, on_open: None, refusal: Errno::EINVAL }
+        Self { mode, source: Source::None, write: None, begin: None, on_open: None, refusal: Errno::EINVAL }
     }
 
     /// A file that is only shown.
@@ -107,6 +116,15 @@ impl Text {
         write: impl Fn(&[u8]) -> Result<usize, Errno> + Send + Sync + 'static,
     ) -> Self {
         self.write = Some(Box::new(write));
+        self
+    }
+
+    /// Each open for writing begins a session, to which its writes go.
+    pub(crate) fn session(
+        mut self,
+        begin: impl Fn(How) -> Result<Box<dyn Session>, Errno> + Send + Sync + 'static,
+    ) -> Self {
+        self.begin = Some(Box::new(begin));
         self
     }
 
@@ -189,8 +207,12 @@ impl Node for TextNode {
         if let Some(hook) = &self.0.on_open {
             hook(how)?;
         }
+        let session = match &self.0.begin {
+            Some(begin) if how.write => Some(Mutex::new(begin(how)?)),
+            _ => None,
+        };
         let reading = Mutex::new(Reading::default());
-        Ok(Arc::new(OpenText { text: self.0.clone(), how, reading }))
+        Ok(Arc::new(OpenText { text: self.0.clone(), how, reading, session }))
     }
 }
 
@@ -199,6 +221,7 @@ struct OpenText {
     how: How,
     /// Held while a stream waits, too: who shares this open file waits behind it.
     reading: Mutex<Reading>,
+    session: Option<Mutex<Box<dyn Session>>>,
 }
 
 /// How far an open file has been read. Of the text made so far only the end is still here:
@@ -283,8 +306,11 @@ impl File for OpenText {
     }
 
     fn write(&self, pos: u64, data: &[u8]) -> Result<(usize, u64), Errno> {
-        let write = self.text.write.as_ref().ok_or(self.text.refusal)?;
-        let n = write(data)?;
+        let n = match (&self.session, &self.text.write) {
+            (Some(session), _) => session.lock().write(data)?,
+            (None, Some(write)) => write(data)?,
+            (None, None) => return Err(self.text.refusal),
+        };
         Ok((n, if pos == AT_END { 0 } else { pos.saturating_add(n as u64) }))
     }
 
