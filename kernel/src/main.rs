@@ -46,6 +46,8 @@ mod unwind;
 mod ftrace;
 #[expect(unsafe_code, reason = "a table read without a lock, saved registers changed at a hit")]
 mod kprobes;
+#[expect(unsafe_code, reason = "a stack of its own per task, an assembly trampoline")]
+mod rethook;
 
 // F5: listeners.
 mod trace;
@@ -101,6 +103,8 @@ fn init() {
     ftrace::init().expect("sites as the compiler makes them");
     // Probes. Their fault hook comes before the next: it puts the PC back on a word that faulted in its slot.
     kprobes::init().expect("free breakpoint slots");
+    // Returns of functions.
+    rethook::init().expect("free slots");
     arch::probe_read::init().expect("a free fault slot");
     // The other CPUs, each from `secondary_main`.
     let cpus = boot::start_cpus(task::prepare_cpu);

@@ -125,6 +125,18 @@ noinstr! {
     }
 }
 
+/// Runs `f` as a handler: probes that are hit in it are misses. Says whether it ran: not if handlers are under way.
+#[inline(always)]
+pub(crate) fn as_handler(id: u64, pin: &CpuPin, f: impl FnOnce()) -> bool {
+    let state = STATE.this_cpu(pin);
+    if state.hit(id) == OnHit::Miss {
+        return false;
+    }
+    f();
+    state.handlers_done();
+    true
+}
+
 /// A point as the state machine knows it.
 #[inline(always)]
 fn id(point: &Point) -> u64 {

@@ -538,7 +538,7 @@ pub(crate) fn list() -> Vec<Listed> {
 }
 
 /// The word that was compiled at `addr`, if there is a probe.
-pub(super) fn original(addr: usize) -> Option<Insn> {
+pub(crate) fn original(addr: usize) -> Option<Insn> {
     let _pinned = PreemptGuard::new();
     table::lookup(addr as u64).map(|point| point.original)
 }

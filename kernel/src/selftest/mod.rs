@@ -79,6 +79,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "tracepoint", tests: crate::tracepoint::selftest::TESTS },
     Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
     Group { name: "kprobes_boost", tests: crate::kprobes::tests::BOOST_TESTS },
+    Group { name: "rethook", tests: crate::rethook::tests::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },
     Group { name: "trace", tests: crate::trace::selftest::TESTS },

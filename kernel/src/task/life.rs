@@ -10,7 +10,7 @@
 //! whoever joined a task can count on the room that it took.
 
 use super::tcb::{Entry, Plan, Prio, State, TaskStack, current};
-use super::{Task, TaskRef, events, run_queue, table};
+use super::{Task, TaskRef, events, run_queue, table, tracer};
 use crate::arch;
 use crate::mm;
 use crate::sync::IrqGuard;
@@ -48,6 +48,7 @@ pub(crate) fn spawn_on(name: &str, prio: Prio, affinity: u32, f: Entry) -> Resul
     match made {
         Ok(task) => {
             table::insert(task.clone());
+            tracer::born(&task);
             trace!(events::task_newtask(&task));
             trace!(events::sched_process_fork(&current(), &task));
             run_queue::start(&task);
@@ -97,6 +98,7 @@ pub(super) unsafe fn reap(task: *const Task) {
     let pid = unsafe { (*task).pid() };
     if let Some(task) = table::remove(pid) {
         trace!(events::sched_process_free(&task));
+        tracer::died(&task);
         task.reaped.store(true, Ordering::Release);
         task.exited.wake_all_quietly();
         // Here, if nobody else holds it, goes its stack.

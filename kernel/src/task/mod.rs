@@ -9,6 +9,7 @@
 //! | `switch` | the change of stacks |
 //! | `idle` | nothing to do |
 //! | `wait`, `mutex` | waiting for each other, and for a time |
+//! | `tracer` | what tracers keep per task, and when they are told of it |
 //! | `stats` | how long tasks wait for a CPU |
 //! | `work` | functions run later by a worker |
 //! | `ksoftirqd` | softirqs that were too many to run after an interrupt |
@@ -36,14 +37,16 @@ pub(crate) mod stats;
 mod switch;
 mod table;
 mod tcb;
+mod tracer;
 mod wait;
 pub(crate) mod work;
 
 pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
 pub(crate) use mutex::Mutex;
-pub(crate) use run_queue::{cpu_stats, slice_expired};
+pub(crate) use run_queue::{cpu_stats, idle_tasks, slice_expired};
 pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
 pub(crate) use tcb::{COMM_LEN, Prio, State, Task, TaskRef, current};
+pub(crate) use tracer::{Tracer, set_tracer};
 pub(crate) use wait::{Wait, WaitQueue, sleep_interruptible, sleep_ns, sleep_until};
 
 use crate::arch::thread::ThreadHead;

@@ -154,6 +154,15 @@ pub(super) fn adopt_idle(cpu: usize, idle: *const Task) {
     queue.running = idle;
 }
 
+/// The idle tasks of all CPUs.
+pub(crate) fn idle_tasks() -> impl Iterator<Item = &'static Task> {
+    (0..arch::MAX_CPUS).filter_map(|cpu| {
+        let idle = on(cpu).queue.lock().idle;
+        // SAFETY: an idle task is never freed.
+        unsafe { idle.as_ref() }
+    })
+}
+
 /// Gives this CPU to whoever deserves it. `preempted`: the running task wants to go on, whatever its state says.
 /// Not traced: while it has not yet masked interrupts, a callback that ends would call it again.
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]

@@ -160,7 +160,7 @@ pub(crate) struct Task {
     pub(super) reaped: AtomicBool,
     pub(super) exited: WaitQueue,
     local: SpinLock<Option<Arc<dyn Any + Send + Sync>>>,
-    /// The shadow of what tracers keep per task, theirs alone.
+    /// What tracers keep per task, theirs alone: see `tracer`.
     pub(crate) trace: AtomicPtr<()>,
 }
 

@@ -22,7 +22,7 @@ mod jobs;
 mod table;
 mod tests;
 
-pub(crate) use functions::{work_add, work_fib, work_leaf};
+pub(crate) use functions::{work_add, work_chain, work_fact, work_fib, work_leaf, work_sleep, work_tail};
 pub(crate) use insn::{INSN, InsnWorkload};
 pub(crate) use tests::TESTS;
 

@@ -101,7 +101,7 @@ fn stack(task: &task::Task, out: &mut dyn Write) -> fmt::Result {
     } else if task.state() != State::Running {
         let context = task.saved_context();
         if frame(context.pc, context.pc) {
-            unwind::walk(context.fp, false, |at| frame(at.pc, at.lookup_pc()));
+            unwind::walk_task(task, context.fp, false, |at| frame(at.pc, at.lookup_pc()));
         }
     }
     result

@@ -1,0 +1,274 @@
+//! A hook: who is told of returns, how many calls may be under way, and the account of every call.
+//!
+//! ```text
+//!   call ──▶ entry listener ──▶ kept ──▶ returns ──▶ exit listener              exits
+//!     │             │            │           │  └───▶ the hook is gone: nobody
+//!     │             │            │           └──────▶ in a handler: nobody      missed
+//!     │             │            └──▶ its task ends: dropped                    dropped
+//!     │             └── declined
+//!     └── no shadow stack, no room in it, too many under way                    missed
+//! ```
+//!
+//! So calls = exits + declined + missed + dropped + still under way, at any moment at which no call is at its entry or its
+//! return. A hook's memory outlives it while calls are under way, for their entries name it: see [`retire`].
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use super::regs::{EntryRegs, FtraceRegs, Return};
+use super::shadow::{self, MAX_DATA_WORDS, Shadow};
+use crate::kprobes;
+use crate::sync::{CpuPin, IrqWork, SpinLock, quiesce};
+
+/// What an entry listener wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// To be told of the return.
+    Keep,
+    /// Not to be.
+    Decline,
+}
+
+/// A call that has returned.
+#[derive(Debug)]
+pub(crate) struct Returned<'a> {
+    /// The function.
+    pub(crate) function: u64,
+    /// Where its caller goes on.
+    pub(crate) return_ip: u64,
+    /// What the entry listener left; what it did not write holds anything.
+    pub(crate) data: &'a [u64],
+}
+
+/// Who is told of a function's returns.
+///
+/// Runs as a probe's handler runs: with interrupts masked, allocating nothing, taking no lock that a task may hold, not
+/// sleeping; probes that are hit in it are counted misses.
+pub(crate) trait Listener: Send + Sync {
+    /// At the entry, if [`Listener::has_entry`] says so: may leave `data` for the return.
+    fn entry(&self, _regs: EntryRegs<'_>, _data: &mut [u64], _pin: &CpuPin) -> Verdict {
+        Verdict::Keep
+    }
+
+    /// At the return. May change the results.
+    fn exit(&self, returned: &Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin);
+
+    /// Whether [`Listener::entry`] does anything. Asked once.
+    fn has_entry(&self) -> bool {
+        false
+    }
+
+    /// Words that are kept from entry to return, [`MAX_DATA_WORDS`] at most. Asked once.
+    fn data_words(&self) -> usize {
+        0
+    }
+
+    /// What lists call it.
+    fn name(&self) -> &str {
+        "kretprobe"
+    }
+}
+
+/// Calls that were not caught, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// As many calls as may be were under way.
+    pub(crate) active: u64,
+    /// No room in the task's shadow stack.
+    pub(crate) room: u64,
+    /// The task has no shadow stack: there was no memory.
+    pub(crate) storage: u64,
+    /// It returned while a handler was running on the same CPU.
+    pub(crate) in_handler: u64,
+}
+
+impl Missed {
+    /// All of them.
+    pub(crate) fn sum(&self) -> u64 {
+        self.active + self.room + self.storage + self.in_handler
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    active: AtomicU64,
+    room: AtomicU64,
+    storage: AtomicU64,
+    in_handler: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// What entries on shadow stacks name.
+pub(crate) struct Hook {
+    listener: Arc<dyn Listener>,
+    has_entry: bool,
+    data_words: usize,
+    max_active: u32,
+    /// Calls under way.
+    active: AtomicU32,
+    /// Its owner has gone: returns are nobody's business.
+    gone: AtomicBool,
+    counts: Counts,
+}
+
+impl Hook {
+    /// A hook that nothing calls yet. The listener's data must be within [`MAX_DATA_WORDS`].
+    pub(super) fn new(listener: Arc<dyn Listener>, max_active: u32) -> Option<Arc<Self>> {
+        let data_words = listener.data_words();
+        let has_entry = listener.has_entry();
+        (data_words <= MAX_DATA_WORDS).then(|| {
+            Arc::new(Self {
+                listener,
+                has_entry,
+                data_words,
+                max_active,
+                active: AtomicU32::new(0),
+                gone: AtomicBool::new(false),
+                counts: Counts::default(),
+            })
+        })
+    }
+
+    /// At the entry of `function`, which would return to `returns_to`: shall it return to the trampoline?
+    #[inline(always)]
+    pub(super) fn enter(&self, function: u64, returns_to: u64, regs: EntryRegs<'_>, pin: &CpuPin) -> bool {
+        if self.active.fetch_add(1, Ordering::Relaxed) >= self.max_active {
+            return leave_out(self, &self.counts.active);
+        }
+        let Some(shadow) = Shadow::current(pin) else { return leave_out(self, &self.counts.storage) };
+        let Some(at) = shadow.room(self.data_words) else { return leave_out(self, &self.counts.room) };
+        if self.has_entry {
+            // SAFETY: there is so much room, above the top: nobody else's.
+            let data = unsafe { Shadow::data(at, self.data_words) };
+            if self.listener.entry(regs, data, pin) == Verdict::Decline {
+                self.active.fetch_sub(1, Ordering::Relaxed);
+                return false;
+            }
+        }
+        // SAFETY: the room was found with these words. What a listener calls is not hooked: it is a handler.
+        unsafe { shadow.push(at, self.data_words, returns_to, regs.sp(), self, function) };
+        true
+    }
+
+    /// The return of a call whose entry this is. The entry is still on its stack.
+    #[inline(always)]
+    pub(super) fn exit(&self, entry: *mut shadow::Entry, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
+        if self.gone.load(Ordering::Relaxed) {
+            ghost(pin);
+        } else {
+            let ran = kprobes::as_handler(core::ptr::from_ref(self).expose_provenance() as u64, pin, || {
+                // SAFETY: the entry is on this task's stack, whose words nobody else touches.
+                let (function, data) = unsafe { ((*entry).function(), Shadow::data(entry, self.data_words)) };
+                let return_ip = regs.pc();
+                self.listener.exit(&Returned { function, return_ip, data }, regs, pin);
+            });
+            if !ran {
+                self.counts.in_handler.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.active.fetch_sub(1, Ordering::Release);
+    }
+
+    /// A call whose task has ended.
+    pub(super) fn drop_call(&self, pin: &CpuPin) {
+        self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        self.active.fetch_sub(1, Ordering::Release);
+        if self.gone.load(Ordering::Relaxed) {
+            ghost(pin);
+        }
+    }
+
+    /// Calls under way.
+    pub(super) fn active(&self) -> u32 {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Calls that may be under way at once.
+    pub(super) fn max_active(&self) -> u32 {
+        self.max_active
+    }
+
+    /// Calls that were not caught.
+    pub(super) fn missed(&self) -> Missed {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Missed {
+            active: get(&self.counts.active),
+            room: get(&self.counts.room),
+            storage: get(&self.counts.storage),
+            in_handler: get(&self.counts.in_handler),
+        }
+    }
+
+    /// Calls that were caught and whose task ended before they returned.
+    pub(super) fn dropped(&self) -> u64 {
+        self.counts.dropped.load(Ordering::Relaxed)
+    }
+
+    /// What lists call it.
+    pub(super) fn name(&self) -> &str {
+        self.listener.name()
+    }
+}
+
+noinstr! {
+    /// A call that is not caught.
+    #[cold]
+    #[inline(never)]
+    fn leave_out(hook: &Hook, count: &AtomicU64) -> bool {
+        hook.active.fetch_sub(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    /// A call of a hook that is gone has ended.
+    #[cold]
+    #[inline(never)]
+    fn ghost(pin: &CpuPin) {
+        SWEEP.queue(pin);
+    }
+}
+
+/// Hooks whose owner has gone, and that calls under way may still name.
+static RETIRED: SpinLock<Vec<Arc<Hook>>> = SpinLock::new(Vec::new());
+
+/// Has the retired looked through, from wherever one of their calls has ended.
+static SWEEP: IrqWork = IrqWork::new(|| quiesce::defer(Box::new(sweep)));
+
+/// From now on nobody is told of the hook's returns. Its memory goes when no entry names it.
+///
+/// The caller sees to it that no new call is caught, except by CPUs that are at it already: they are waited for.
+pub(super) fn retire(hook: Arc<Hook>) {
+    hook.gone.store(true, Ordering::Relaxed);
+    RETIRED.lock().push(hook);
+    quiesce::defer(Box::new(sweep));
+}
+
+/// Lets go of the retired without calls under way. A quiet point has passed since each was retired; since its last call
+/// ended another has to.
+fn sweep() {
+    let mut idle: Vec<Arc<Hook>> = Vec::new();
+    {
+        let mut retired = RETIRED.lock();
+        if idle.try_reserve(retired.len()).is_err() {
+            return;
+        }
+        let mut at = 0;
+        while let Some(hook) = retired.get(at) {
+            if hook.active() == 0 {
+                idle.push(retired.swap_remove(at));
+            } else {
+                at += 1;
+            }
+        }
+    }
+    if !idle.is_empty() {
+        quiesce::defer(Box::new(move || drop(idle)));
+    }
+}
+
+/// How many hooks are gone and still named.
+pub(super) fn retired() -> usize {
+    RETIRED.lock().len()
+}

@@ -1,0 +1,54 @@
+//! Return hooks: being told when a function returns.
+//!
+//! There is no instruction to put a breakpoint on: a function has any number of `ret`s, and branches out of itself besides.
+//! But it has one entry, and there its return address is in x30. Who puts another address there gets control when the
+//! function is done:
+//!
+//! ```text
+//!   caller        bl  foo                       x30 = caller+4
+//!   foo           entry: a probe ──────────────▶ Hook::enter   keeps caller+4 on the task's shadow stack,
+//!                                                              x30 = return_trampoline
+//!                 …
+//!                 ret ────────▶ return_trampoline              saves the results: FtraceRegs<Return>
+//!                                └▶ rethook_return             Hook::exit of each hook of this call, pc = caller+4
+//!   caller+4 ◀── ret ────────────┘
+//! ```
+//!
+//! One mechanism for every kind of listener. Return probes use it through a kprobe at the entry; whatever else finds
+//! itself at a function's entry with x30 in hand can use it as well.
+//!
+//! # What a trampoline cannot have
+//!
+//! An exception saves every register and PSTATE: `PtRegs`. A trampoline runs like code of the function: x9 to x18 are
+//! whatever they are, nobody's; there is no PSTATE of an interrupted program, for nothing was interrupted. It saves what a
+//! call or a return hands over and says so by its type, `FtraceRegs`; a listener that wants more is refused when it
+//! is attached.
+//!
+//! | file | what |
+//! |---|---|
+//! | `regs` | `FtraceRegs`, and what is known at an entry |
+//! | `shadow` | the shadow stack |
+//! | `storage` | which task has one, since when, how long |
+//! | `hook` | listeners, and the account of calls |
+//! | `trampoline` | where hooked functions return to |
+//! | `kretprobe` | return probes |
+
+mod hook;
+mod kretprobe;
+mod regs;
+mod shadow;
+mod storage;
+pub(crate) mod tests;
+mod trampoline;
+
+pub(crate) use hook::{Listener, Missed, Returned, Verdict};
+pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal, default_max_active};
+pub(crate) use regs::{EntryRegs, FtraceRegs, Return};
+pub(crate) use shadow::{MAX_DATA_WORDS, SHADOW_BYTES};
+
+use tracecore::errno::Errno;
+
+/// Takes the slots of tasks and of the unwinder. Once, at boot.
+pub(crate) fn init() -> Result<(), Errno> {
+    storage::init()
+}
