@@ -113,12 +113,15 @@ impl UserRegs {
 /// The registers around a call: what a trampoline that stands in for a `bl` or a `ret` has in hand, and nothing else.
 ///
 /// ```text
-/// offset   0       72    80    88    96
-///        ┌─────────┬────┬────┬─────┬────┐
-///        │ x0 … x8 │ sp │ pc │ x29 │ lr │   13 × 8 = 104 bytes
-///        └─────────┴────┴────┴─────┴────┘
-///                            └ a frame record (AAPCS64 6.4.6)
+/// offset   0       72    80     88    96     104
+///        ┌─────────┬────┬─────┬────┬──────┬────┐
+///        │ x0 … x8 │ sp │ x29 │ lr │ link │ pc │   14 × 8 = 112 bytes
+///        └─────────┴────┴─────┴────┴──────┴────┘
+///                       └ record ┘ └ record ─┘
 /// ```
+///
+/// The last four words make two frame records (AAPCS64 6.4.6): of the caller, and of the function. `link`, which leads from
+/// the second to the first, is no register.
 ///
 /// x0 to x8 carry arguments one way and results the other (AAPCS64 6.8, 6.9). x9 to x18 mean nothing at a call, x19 to
 /// x28 belong to the caller and were not saved by anybody, and there is no PSTATE: a call has none.
@@ -129,12 +132,14 @@ pub struct CallRegs {
     pub x: [u64; 9],
     /// The stack pointer.
     pub sp: u64,
-    /// The address of the next instruction.
-    pub pc: u64,
     /// The frame pointer, x29.
     pub fp: u64,
     /// The link register, x30.
     pub lr: u64,
+    /// Where the record made of `fp` and `lr` lies, for a trampoline that has made the other one, too.
+    pub link: u64,
+    /// The address of the next instruction.
+    pub pc: u64,
 }
 
 impl CallRegs {
@@ -441,12 +446,15 @@ mod tests {
 
     #[test]
     fn a_call_has_some_of_them() {
-        assert_eq!((size_of::<CallRegs>(), offset_of!(CallRegs, lr) - offset_of!(CallRegs, fp)), (104, 8));
+        assert_eq!(
+            (size_of::<CallRegs>(), offset_of!(CallRegs, lr), offset_of!(CallRegs, pc)),
+            (112, 88, 104)
+        );
         assert_eq!(CallRegs::ROOM.to_string(), "x0-x8,x29,x30,sp,pc");
         let mut all = UserRegs::default();
         RegSet::ALL.iter().for_each(|reg| all.set(reg, 100 + u64::from(reg.index())));
         let x = core::array::from_fn(|n| 100 + n as u64);
-        let call = CallRegs { x, sp: 131, pc: 132, fp: 129, lr: 130 };
+        let call = CallRegs { x, sp: 131, pc: 132, fp: 129, lr: 130, link: 7 };
         for reg in RegSet::ALL.iter() {
             let saved = CallRegs::ROOM.contains(reg);
             assert_eq!(call.get(reg), saved.then(|| all.get(reg)), "{reg}");

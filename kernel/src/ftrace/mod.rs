@@ -32,7 +32,7 @@
 //! |---|---|
 //! | `sites` | the table of sites, the words of one |
 //! | `site_set` | sets of functions |
-//! | `regs` | what a branch can save |
+//! | `regs` | what a branch can save, and a hooked return |
 //! | `entry` | the trampoline |
 //! | `ops` | who listens; registering; several at one site |
 //! | `recursion` | a callback does not trace itself |
@@ -40,7 +40,7 @@
 mod entry;
 mod ops;
 mod recursion;
-mod regs;
+pub(crate) mod regs;
 mod site_set;
 mod sites;
 pub(crate) mod tests;

@@ -17,8 +17,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::regs::{EntryRegs, FtraceRegs, Return};
+use super::entry::EntryRegs;
 use super::shadow::{self, MAX_DATA_WORDS, Shadow};
+use crate::ftrace::FtraceRegs;
+use crate::ftrace::regs::Return;
 use crate::kprobes;
 use crate::sync::{CpuPin, IrqWork, SpinLock, quiesce};
 

@@ -12,8 +12,8 @@ use alloc::sync::Arc;
 use a64::{Class, Reason, Sim, classify};
 use tracecore::errno::Errno;
 
+use super::entry::EntryRegs;
 use super::hook::{self, Hook, Listener, Missed};
-use super::regs::EntryRegs;
 use super::{storage, trampoline};
 use crate::arch::cpu;
 use crate::exception::PtRegs;

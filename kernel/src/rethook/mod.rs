@@ -9,7 +9,7 @@
 //!   foo           entry: a probe ──────────────▶ Hook::enter   keeps caller+4 on the task's shadow stack,
 //!                                                              x30 = return_trampoline
 //!                 …
-//!                 ret ────────▶ return_trampoline              saves the results: FtraceRegs<Return>
+//!                 ret ────────▶ return_trampoline              saves the results: FtraceRegs<Return> (`ftrace::regs`)
 //!                                └▶ rethook_return             Hook::exit of each hook of this call, pc = caller+4
 //!   caller+4 ◀── ret ────────────┘
 //! ```
@@ -26,24 +26,24 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `regs` | `FtraceRegs`, and what is known at an entry |
+//! | `entry` | what is known at an entry |
 //! | `shadow` | the shadow stack |
 //! | `storage` | which task has one, since when, how long |
 //! | `hook` | listeners, and the account of calls |
 //! | `trampoline` | where hooked functions return to |
 //! | `kretprobe` | return probes |
 
+mod entry;
 mod hook;
 mod kretprobe;
-mod regs;
 mod shadow;
 mod storage;
 pub(crate) mod tests;
 mod trampoline;
 
+pub(crate) use entry::EntryRegs;
 pub(crate) use hook::{Listener, Missed, Returned, Verdict};
-pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal, default_max_active};
-pub(crate) use regs::{EntryRegs, FtraceRegs, Return};
+pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal};
 pub(crate) use shadow::{MAX_DATA_WORDS, SHADOW_BYTES};
 
 use tracecore::errno::Errno;

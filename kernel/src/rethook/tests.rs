@@ -9,11 +9,13 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::hook::retired;
 use super::storage::{bytes, depth};
 use super::{
-    EntryRegs, FtraceRegs, Kretprobe, Listener, MAX_ACTIVE, MAX_DATA_WORDS, Missed, Refusal, Return,
-    Returned, SHADOW_BYTES, Verdict,
+    EntryRegs, Kretprobe, Listener, MAX_ACTIVE, MAX_DATA_WORDS, Missed, Refusal, Returned, SHADOW_BYTES,
+    Verdict,
 };
 use crate::arch::cpu;
 use crate::exception::PtRegs;
+use crate::ftrace::FtraceRegs;
+use crate::ftrace::regs::Return;
 use crate::kprobes::{self, Flow, Handler, Kprobe};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::{CpuPin, quiesce};
@@ -429,19 +431,20 @@ fn disarmed_inside(t: &mut TestCtx<'_>) -> TestResult {
 
 fn removed_inside(t: &mut TestCtx<'_>) -> TestResult {
     let (count, done) = (Arc::new(Count::default()), Arc::new(AtomicU64::new(0)));
+    // Those of the tests before go soon.
+    check!(t, eventually(|| retired() == 0));
     let probe = armed(t, "work_sleep", count.clone())?;
     let tasks = [inside(t, &probe, &done)?, inside(t, &probe, &done)?];
-    let before = retired();
     drop(probe);
     quiesce::synchronize();
-    check_eq!(t, retired(), before + 1);
+    check_eq!(t, retired(), 1);
     for task in &tasks {
         task.kill();
         check_eq!(t, task.join(), Ok(0));
     }
     // They returned as they should, nobody was told, and the memory is free.
     check_eq!(t, (count.exits(), done.load(Ordering::Relaxed)), (0, 2));
-    check!(t, eventually(|| retired() <= before && Arc::strong_count(&count) == 1));
+    check!(t, eventually(|| retired() == 0 && Arc::strong_count(&count) == 1));
     Ok(())
 }
 
@@ -461,7 +464,14 @@ fn task_ends_inside(t: &mut TestCtx<'_>) -> TestResult {
     let probe = armed_at(t, at, MAX_ACTIVE, count.clone())?;
     let before = bytes();
     for round in 1..=20 {
-        let task = task::spawn("ends", Prio::NORMAL, Box::new(|| drop(one(ends, DEPTH)))).ok();
+        let task = task::spawn(
+            "ends",
+            Prio::NORMAL,
+            Box::new(|| {
+                one(ends, DEPTH);
+            }),
+        )
+        .ok();
         check_eq!(t, task.map(|task| task.join()), Some(Ok(7)));
         check_eq!(t, (count.exits(), probe.active(), probe.missed_in_all()), (0, 0, 0));
         check_eq!(t, probe.dropped(), round * (DEPTH + 1));

@@ -7,10 +7,11 @@
 // and SP, which are the caller's again, and x19-x28, which are not touched. Free are x8-x18 and x30 (AAPCS64 6.1.1).
 //
 //   SP at the return ─▶ ┌──────────────────────────┐
+//                       │ pc                       │
+//                       ├──────────────────────────┤
 //                       │ x29, this trampoline     │ ◀─ x29: a frame record, so that a backtrace goes on in the caller; the
-//                       ├──────────────────────────┤    unwinder finds the trampoline's address in it, and looks in the
-//                       │ sp, pc                   │    shadow stack as for any hooked function
-//                       │ x0-x8                    │
+//                       │ sp                       │    unwinder finds the trampoline's address in it, and looks in the
+//                       │ x0-x8                    │    shadow stack as for any hooked function
 //                       └──────────────────────────┘ ◀─ FtraceRegs<Return>, x0 of rethook_return
 
 .section .noinstr.text, "ax"

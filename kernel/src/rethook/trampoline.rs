@@ -2,9 +2,10 @@
 
 use core::arch::global_asm;
 
-use super::regs::{FtraceRegs, Return, layout};
 use super::shadow::{Entry, Shadow};
 use crate::arch::{daif, power};
+use crate::ftrace::FtraceRegs;
+use crate::ftrace::regs::{Return, layout};
 use crate::sync::CpuPin;
 
 unsafe extern "C" {
@@ -30,7 +31,7 @@ noinstr! {
             Some(last) if unsafe { (*last).sp == regs.sp() && (*last).returns_to != addr() } => {
                 // SAFETY: as above; it stays until it is popped here.
                 let entry = unsafe { *last };
-                regs.set_pc(entry.returns_to);
+                regs.set_return_ip(entry.returns_to);
                 finish(shadow, last, &entry, regs, &pin);
             }
             _ => several(shadow, regs, &pin),
@@ -66,7 +67,7 @@ noinstr! {
             }
             at = shadow.below(entry);
         };
-        regs.set_pc(returns_to);
+        regs.set_return_ip(returns_to);
         while let Some(last) = shadow.last() {
             // SAFETY: the entry is on this task's stack.
             let entry = unsafe { *last };
@@ -102,6 +103,6 @@ global_asm!(
     size = const layout::SIZE,
     x = const layout::X,
     pc = const layout::PC,
-    frame = const layout::FRAME,
+    frame = const layout::FP,
     return = sym rethook_return,
 );
