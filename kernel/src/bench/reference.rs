@@ -36,6 +36,8 @@ const REFERENCES: &[Reference] = &[
     row("kprobe/event-2-args", 1_541, 330),
     row("kprobe/event-string", 1_890, 420),
     row("kprobe/event-filter-reject", 1_058, 260),
+    row("kretprobe/empty", 1_033, 150),
+    row("kretprobe/event-record", 1_786, 400),
     row("trace_marker/write", 1_099, 300),
     row("kprobe/register-1", 418_000, 20_000),
     row("kprobe/arm-1000", 3_900, 150),

@@ -64,7 +64,8 @@ pub(crate) mod tests;
 pub(crate) use hit::as_handler;
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{
-    BYTES_PER_PROBE, Flavour, Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, original, set_enabled,
+    BYTES_PER_PROBE, Flavour, Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, original,
+    set_enabled,
 };
 
 use tracecore::errno::Errno;

@@ -87,9 +87,23 @@ pub(crate) struct Missed {
 }
 
 impl Missed {
+    /// Those for which there was no room to keep what the return needs.
+    pub(crate) fn no_instance(&self) -> u64 {
+        self.active + self.room
+    }
+
     /// All of them.
     pub(crate) fn sum(&self) -> u64 {
         self.active + self.room + self.storage + self.in_handler
+    }
+}
+
+impl core::ops::AddAssign for Missed {
+    fn add_assign(&mut self, other: Self) {
+        self.active += other.active;
+        self.room += other.room;
+        self.storage += other.storage;
+        self.in_handler += other.in_handler;
     }
 }
 

@@ -100,10 +100,19 @@ impl Handler for AtEntry {
 /// A registration: a listener for the returns of a function. Dropping it disarms it; calls that are under way then
 /// return as they should, and nobody is told.
 pub(crate) struct Kretprobe {
-    /// Always there, but for a moment at the end.
-    probe: Option<Kprobe>,
-    hook: Arc<Hook>,
+    // Dropped in this order: what is caught no more can be waited for.
+    probe: Kprobe,
+    hook: Owner,
     function: u64,
+}
+
+/// A hook until it is dropped.
+struct Owner(Arc<Hook>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        hook::retire(self.0.clone());
+    }
 }
 
 impl Kretprobe {
@@ -125,13 +134,13 @@ impl Kretprobe {
         let hook = Hook::new(listener, max_active).ok_or(Refusal::Data)?;
         storage::provide().map_err(|_| Refusal::NoMemory)?;
         let at_entry = Arc::new(AtEntry { hook: hook.clone(), function });
-        let probe = Some(Kprobe::register(addr, at_entry)?);
-        Ok(Self { probe, hook, function })
+        let probe = Kprobe::register(addr, at_entry)?;
+        Ok(Self { probe, hook: Owner(hook), function })
     }
 
     /// The kprobe at the entry, to be armed and disarmed with others.
-    pub(crate) fn kprobe(&self) -> Option<&Kprobe> {
-        self.probe.as_ref()
+    pub(crate) fn kprobe(&self) -> &Kprobe {
+        &self.probe
     }
 
     /// The function.
@@ -141,45 +150,37 @@ impl Kretprobe {
 
     /// Arms it: from now on calls are caught.
     pub(crate) fn arm(&self) -> Result<(), Refusal> {
-        Ok(self.probe.as_ref().map_or(Ok(()), Kprobe::arm)?)
+        Ok(self.probe.arm()?)
     }
 
     /// Disarms it. Of calls that are under way the listener is told still.
     pub(crate) fn disarm(&self) -> Result<(), Refusal> {
-        Ok(self.probe.as_ref().map_or(Ok(()), Kprobe::disarm)?)
+        Ok(self.probe.disarm()?)
     }
 
     /// Calls that were not caught, but for those that [`Kprobe::missed`] has.
     pub(crate) fn missed(&self) -> Missed {
-        self.hook.missed()
+        self.hook.0.missed()
     }
 
     /// Every call that was not caught, as Linux's `nmissed` of a return probe and of its kprobe.
     pub(crate) fn missed_in_all(&self) -> u64 {
-        self.missed().sum() + self.probe.as_ref().map_or(0, Kprobe::missed)
+        self.missed().sum() + self.probe.missed()
     }
 
     /// Calls under way.
     pub(crate) fn active(&self) -> u32 {
-        self.hook.active()
+        self.hook.0.active()
     }
 
     /// Calls that can be under way at once.
     pub(crate) fn max_active(&self) -> u32 {
-        self.hook.max_active()
+        self.hook.0.max_active()
     }
 
     /// Calls whose task ended before they returned.
     pub(crate) fn dropped(&self) -> u64 {
-        self.hook.dropped()
-    }
-}
-
-impl Drop for Kretprobe {
-    fn drop(&mut self) {
-        // In this order: what is caught no more can be waited for.
-        drop(self.probe.take());
-        hook::retire(self.hook.clone());
+        self.hook.0.dropped()
     }
 }
 

@@ -43,7 +43,7 @@ mod trampoline;
 
 pub(crate) use entry::EntryRegs;
 pub(crate) use hook::{Listener, Missed, Returned, Verdict};
-pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal};
+pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal, default_max_active};
 pub(crate) use shadow::{MAX_DATA_WORDS, SHADOW_BYTES};
 
 use tracecore::errno::Errno;

@@ -15,7 +15,7 @@ use super::{
 use crate::arch::cpu;
 use crate::exception::PtRegs;
 use crate::ftrace::FtraceRegs;
-use crate::ftrace::regs::Return;
+use crate::ftrace::regs::{Entry, Return};
 use crate::kprobes::{self, Flow, Handler, Kprobe};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::{CpuPin, quiesce};
@@ -26,6 +26,7 @@ use crate::{ksyms, text, unwind};
 /// The tests of this room.
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "return_is_seen", run: return_is_seen },
+    Test { name: "views_say_what_they_have", run: views_say_what_they_have },
     Test { name: "what_is_an_entry", run: what_is_an_entry },
     Test { name: "refusals", run: refusals },
     Test { name: "data_from_entry_to_exit", run: data_from_entry_to_exit },
@@ -150,6 +151,12 @@ fn return_is_seen(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, depth(), 0);
     diag!(t, "{} bytes of shadow stacks, {SHADOW_BYTES} a task", bytes());
     check!(t, bytes() >= (task::count() + cpu::online()) * SHADOW_BYTES / 2);
+    Ok(())
+}
+
+fn views_say_what_they_have(t: &mut TestCtx<'_>) -> TestResult {
+    check_eq!(t, alloc::format!("{}", FtraceRegs::<Entry>::PROVIDES), "x0-x8,x29,x30,sp,pc");
+    check_eq!(t, alloc::format!("{}", FtraceRegs::<Return>::PROVIDES), "x0-x8,x29,sp,pc");
     Ok(())
 }
 
@@ -683,19 +690,16 @@ fn scheduler_and_interrupts(t: &mut TestCtx<'_>) -> TestResult {
             Err(_) => refused += 1,
         }
     }
-    let all: Vec<_> = probes.iter().filter_map(Kretprobe::kprobe).collect();
+    let all: Vec<_> = probes.iter().map(Kretprobe::kprobe).collect();
     let armed = kprobes::arm_all(&all);
     let load = Load::start();
-    for _ in 0..50 {
-        task::sleep_ns(200_000);
-        task::yield_now();
-    }
+    let busy = eventually(|| count.exits() > 2000);
     let (calls, wrong) = load.end();
     let disarmed = kprobes::disarm_all(&all);
     check_eq!(t, (armed, disarmed), (Ok(()), Ok(())));
     let missed: u64 = probes.iter().map(Kretprobe::missed_in_all).sum();
     diag!(t, "{} functions, {refused} refused, {} returns, {missed} missed", probes.len(), count.exits());
-    check!(t, probes.len() > 50 && count.exits() > 1000 && calls > 0);
+    check!(t, busy && probes.len() > 50 && calls > 0);
     check_eq!(t, wrong, 0);
     let text = text::ranges::Region::Text;
     check!(t, probes.iter().all(|probe| text.range().contains(&(probe.function() as usize))));

@@ -166,7 +166,38 @@ pub(super) fn record_probe(
     program.write_probe(hit, Header::from_word(header(id)), addr, this_ring(pin).ok_or(Refused::Off)?, clock)
 }
 
+/// Writes the record of a return: the [`header`], the function, where it returns to, and what the program fetches.
+#[inline(always)]
+pub(super) fn record_return(
+    pin: &impl Pinned,
+    id: u16,
+    function: u64,
+    return_ip: u64,
+    program: &Program,
+    hit: &Hit<'_>,
+) -> Result<(), Refused> {
+    let ring = this_ring(pin).ok_or(Refused::Off)?;
+    program.write_return(hit, Header::from_word(header(id)), function, return_ip, ring, clock)
+}
+
 /// The same, if `filter` wants the record; says whether it does.
+#[inline(always)]
+pub(super) fn record_return_if(
+    pin: &impl Pinned,
+    filter: &Filter,
+    id: u16,
+    function: u64,
+    return_ip: u64,
+    program: &Program,
+    hit: &Hit<'_>,
+) -> Result<bool, Refused> {
+    let context = Context { cpu: cpu::id(), comm: hit.comm };
+    let ring = this_ring(pin).ok_or(Refused::Off)?;
+    let header = Header::from_word(header(id));
+    program.write_return_if(filter, &context, hit, header, function, return_ip, ring, clock)
+}
+
+/// [`record_probe`], if `filter` wants the record; says whether it does.
 #[inline(always)]
 pub(super) fn record_probe_if(
     pin: &impl Pinned,

@@ -196,8 +196,37 @@ impl Program {
         ring: &CpuRing,
         now: fn() -> u64,
     ) -> Result<bool, Refused> {
+        self.write_if(filter, context, hit, [header.to_word(), ip], ring, now)
+    }
+
+    /// [`Program::write_return`], if `filter` wants the record.
+    #[expect(clippy::too_many_arguments, reason = "a return, a ring and a filter are that much")]
+    pub fn write_return_if(
+        &self,
+        filter: &Filter,
+        context: &Context<'_>,
+        hit: &Hit<'_>,
+        header: Header,
+        function: u64,
+        return_ip: u64,
+        ring: &CpuRing,
+        now: fn() -> u64,
+    ) -> Result<bool, Refused> {
+        self.write_if(filter, context, hit, [header.to_word(), function, return_ip], ring, now)
+    }
+
+    #[inline(always)]
+    fn write_if<const N: usize>(
+        &self,
+        filter: &Filter,
+        context: &Context<'_>,
+        hit: &Hit<'_>,
+        head: [u64; N],
+        ring: &CpuRing,
+        now: fn() -> u64,
+    ) -> Result<bool, Refused> {
         let record = ring.reserve(self.fixed_len + self.text_len(hit), now)?;
-        record.put_words(&[header.to_word(), ip]);
+        record.put_words(&head);
         self.run(hit, &record);
         let wanted = filter.accepts_reserved(&record, context);
         if wanted {

@@ -88,6 +88,7 @@ kinds! {
     TooManyArgs = E2BIG, "Too many arguments are specified";
     NoTypeInformation = EOPNOTSUPP, "BTF is not available or not supported";
     NoSuchVariable = ENOENT, "This variable is not found at this probe point";
+    NotSavedAtReturn = EINVAL, "This register is not available at a function's return";
 }
 
 /// Why a probe line was refused.

@@ -181,6 +181,14 @@ pub fn place_error(line: &str, kind: ErrorKind) -> ProbeError {
     ProbeError::at(kind, Words::split(line).column(1))
 }
 
+/// The error for argument `index`, counted from 0, that was read well but that cannot be fetched: the caret under what
+/// it fetches.
+pub fn arg_error(line: &str, index: usize, kind: ErrorKind) -> ProbeError {
+    let words = Words::split(line);
+    let name = words.words.get(index + 2).and_then(|word| word.find('='));
+    ProbeError::at(kind, words.column(index + 2) + name.map_or(0, |at| at + 1))
+}
+
 /// Reads one line.
 pub fn parse_line(line: &str, resolver: &dyn Resolver) -> Result<Command, ProbeError> {
     if line.len() > MAX_LINE_LEN {

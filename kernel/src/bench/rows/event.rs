@@ -9,10 +9,10 @@ use core::hint::black_box;
 use tracecore::errno::Errno;
 
 pub(super) const BENCHES: &[Bench] = &[
-    Bench { name: "kprobe/event-record", run: |b| record(b, "insn_ret") },
-    Bench { name: "kprobe/event-record-simulated", run: |b| record(b, "insn_ret+4") },
-    Bench { name: "kprobe/event-2-args", run: |b| record(b, "insn_ret a=%x0 b=%x1") },
-    Bench { name: "kprobe/event-string", run: |b| record(b, "insn_ret $comm:string") },
+    Bench { name: "kprobe/event-record", run: |b| record(b, 'p', "insn_ret") },
+    Bench { name: "kprobe/event-record-simulated", run: |b| record(b, 'p', "insn_ret+4") },
+    Bench { name: "kprobe/event-2-args", run: |b| record(b, 'p', "insn_ret a=%x0 b=%x1") },
+    Bench { name: "kprobe/event-string", run: |b| record(b, 'p', "insn_ret $comm:string") },
     Bench { name: "kprobe/event-filter-reject", run: reject },
     Bench { name: "kprobe/register-1", run: register },
     Bench { name: "trace_marker/write", run: marker },
@@ -28,21 +28,21 @@ fn write(file: &str, text: &str) -> Result<(), Skip> {
     written.map_err(|_: Errno| Skip("a file of the tracing tree refused a line"))
 }
 
-/// An event on this place with these arguments, on until it is dropped.
-fn event(probe: &str) -> Result<EventProbe, Skip> {
-    let event =
-        EventProbe::define(&format!("p:bench/hit {probe}")).map_err(|_| Skip("the probe was refused"))?;
+/// An event of this kind on this place with these arguments, on until it is dropped.
+fn event(kind: char, probe: &str) -> Result<EventProbe, Skip> {
+    let event = EventProbe::define(&format!("{kind}:bench/hit {probe}"))
+        .map_err(|_| Skip("the probe was refused"))?;
     event.enable().map_err(|_| Skip("the event cannot be switched on"))?;
     Ok(event)
 }
 
 /// What recording an event adds to the call of a function.
-fn record(b: &mut Bencher, probe: &str) -> BenchResult {
+pub(super) fn record(b: &mut Bencher, kind: char, probe: &str) -> BenchResult {
     let insn = probed().ok_or(Skip("the function is not there"))?;
     let call = || {
         black_box(insn.call(2, 40));
     };
-    b.extra(1000, call, || event(probe))
+    b.extra(1000, call, || event(kind, probe))
 }
 
 /// What an event adds to the call of a function when its filter wants none of the records.
@@ -52,7 +52,7 @@ fn reject(b: &mut Bencher) -> BenchResult {
         black_box(insn.call(2, 40));
     };
     b.extra(1000, call, || {
-        let event = event("insn_ret a=%x0")?;
+        let event = event('p', "insn_ret a=%x0")?;
         write("events/bench/hit/filter", "a == 1\n")?;
         Ok(event)
     })

@@ -3,6 +3,7 @@
 mod event;
 mod ftrace;
 mod kprobe;
+mod kretprobe;
 pub(super) mod machine;
 mod ring;
 mod static_key;
@@ -19,6 +20,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     ring::BENCHES,
     ftrace::BENCHES,
     kprobe::BENCHES,
+    kretprobe::BENCHES,
     event::BENCHES,
     crate::sync::bench::BENCHES,
     crate::mm::bench::BENCHES,

@@ -18,13 +18,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tracecore::errno::Errno;
-use tracecore::event::{Class, PROBE_ARGS_AT, probe_class};
+use tracecore::event::{Class, PROBE_ARGS_AT, RETURN_ARGS_AT, probe_class};
 use tracecore::fetch::Program;
 use tracecore::probe::{self, Blame, Definition, ErrorKind, ProbeError, Removal};
 
 use super::SUBSYSTEM;
 use super::recorder::Recorder;
+use super::returns::{self, ReturnRecorder};
 use crate::kprobes::{self, Kprobe};
+use crate::rethook::{self, Kretprobe};
 use crate::task::Mutex;
 use crate::trace::events;
 use crate::trace::filters::EventFilter;
@@ -35,19 +37,57 @@ const MAX_PROBES: usize = 16 * 1024;
 /// One line of `kprobe_events`.
 pub(super) struct Probe {
     pub(super) definition: Definition,
-    recorder: Arc<Recorder>,
-    kprobe: Kprobe,
+    hook: Hook,
     /// A guard's: only dropping that removes it.
     held: bool,
 }
 
 impl Probe {
     pub(super) fn hits(&self) -> u64 {
-        self.recorder.hits()
+        match &self.hook {
+            Hook::Entry(_, recorder) => recorder.hits(),
+            Hook::Return(_, recorder) => recorder.hits(),
+        }
     }
 
+    /// As the profile shows it: for the probe of a return together with what its entry missed.
     pub(super) fn missed(&self) -> u64 {
-        self.kprobe.missed()
+        match &self.hook {
+            Hook::Entry(kprobe, _) => kprobe.missed(),
+            Hook::Return(kretprobe, _) => kretprobe.missed_in_all(),
+        }
+    }
+
+    /// What is armed.
+    fn kprobe(&self) -> &Kprobe {
+        match &self.hook {
+            Hook::Entry(kprobe, _) => kprobe,
+            Hook::Return(kretprobe, _) => kretprobe.kprobe(),
+        }
+    }
+}
+
+/// Where a probe sits, and what runs there.
+enum Hook {
+    Entry(Kprobe, Arc<Recorder>),
+    Return(Kretprobe, Arc<ReturnRecorder>),
+}
+
+/// What the probes of an event have missed.
+#[derive(Default)]
+pub(super) struct MissedByEvent {
+    /// Hits that ran no handler.
+    pub(super) hits: u64,
+    /// Returns that were not caught although the entry was hit.
+    pub(super) returns: rethook::Missed,
+}
+
+impl MissedByEvent {
+    fn add(&mut self, probe: &Probe) {
+        self.hits += probe.kprobe().missed();
+        if let Hook::Return(kretprobe, _) = &probe.hook {
+            self.returns += kretprobe.missed();
+        }
     }
 }
 
@@ -74,7 +114,7 @@ impl events::Source for Switch {
         }
         let mut all = Vec::new();
         all.try_reserve_exact(siblings.probes.len()).map_err(|_| Errno::ENOMEM)?;
-        all.extend(siblings.probes.values().map(|probe| &probe.kprobe));
+        all.extend(siblings.probes.values().map(|probe| probe.kprobe()));
         let done = if on { kprobes::arm_all(&all) } else { kprobes::disarm_all(&all) };
         done.map_err(|e| {
             log::warn!("{SUBSYSTEM}: {e}");
@@ -109,22 +149,23 @@ pub(super) fn for_each<E>(look: impl FnMut(&Probe) -> Result<(), E>) -> Result<(
     BOOK.lock().order.values().map(|probe| &**probe).try_for_each(look)
 }
 
-/// Shows each event to `look`: its name, how many hits of its probes ran no handler, and how many records its filter
-/// did not want.
-pub(super) fn for_each_event(mut look: impl FnMut(&str, u64, u64)) {
+/// Shows each event to `look`: its name, what its probes have missed, and how many records its filter did not want.
+pub(super) fn for_each_event(mut look: impl FnMut(&str, MissedByEvent, u64)) {
     for (group, events) in &BOOK.lock().events {
         for (event, defined) in events {
-            let missed = defined.switch.siblings.lock().probes.values().map(|probe| probe.missed()).sum();
+            let mut missed = MissedByEvent::default();
+            defined.switch.siblings.lock().probes.values().for_each(|probe| missed.add(probe));
             look(&events::name(group, event), missed, defined.switch.filter.filtered());
         }
     }
 }
 
 /// Defines what `line` was read as. Returns its number.
-pub(super) fn define(line: &str, definition: Definition, held: bool) -> Result<u64, ProbeError> {
-    if definition.is_return() {
-        log::warn!("{SUBSYSTEM}: return probes are not there yet: {line}");
-        return Err(ProbeError::silent(Errno::EOPNOTSUPP));
+pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Result<u64, ProbeError> {
+    let is_return = definition.is_return();
+    if is_return {
+        returns::fill_in_maxactive(&mut definition);
+        returns::check_needs(line, &definition)?;
     }
     let mut book = BOOK.lock();
     let book = &mut *book;
@@ -144,28 +185,35 @@ pub(super) fn define(line: &str, definition: Definition, held: bool) -> Result<u
         }
         None => {}
     }
-    let program = Program::compile(&definition.args, PROBE_ARGS_AT, false)
+    let args_at = if is_return { RETURN_ARGS_AT } else { PROBE_ARGS_AT };
+    let program = Program::compile(&definition.args, args_at, is_return)
         .map_err(|_| probe::place_error(line, ErrorKind::EventTooBig))?;
     let (id, filter) = match existing {
         Some(defined) => (defined.class.id, defined.switch.filter.clone()),
         None => (events::new_id().map_err(ProbeError::silent)?, Arc::new(EventFilter::new())),
     };
     let name = events::name(&definition.group, &definition.event);
-    let recorder = Arc::new(Recorder::new(id, program, filter.clone(), name));
     // A module's symbol has no address: there are no modules.
     let addr =
         definition.place.address().ok_or_else(|| probe::place_error(line, ErrorKind::BadProbeAddress))?;
-    let kprobe = Kprobe::register(addr as usize, recorder.clone()).map_err(|refusal| {
-        log::warn!("{SUBSYSTEM}: {} cannot be probed: {refusal}", definition.place);
-        ProbeError { errno: refusal.errno(), ..probe::place_error(line, ErrorKind::RegistrationFailed) }
-    })?;
+    let hook = if is_return {
+        let recorder = Arc::new(ReturnRecorder::new(id, program, filter.clone(), name));
+        Hook::Return(returns::register(line, addr, &definition, recorder.clone())?, recorder)
+    } else {
+        let recorder = Arc::new(Recorder::new(id, program, filter.clone(), name));
+        let kprobe = Kprobe::register(addr as usize, recorder.clone()).map_err(|refusal| {
+            log::warn!("{SUBSYSTEM}: {} cannot be probed: {refusal}", definition.place);
+            ProbeError { errno: refusal.errno(), ..probe::place_error(line, ErrorKind::RegistrationFailed) }
+        })?;
+        Hook::Entry(kprobe, recorder)
+    };
     let number = book.next;
-    let probe = Arc::new(Probe { definition, recorder, kprobe, held });
+    let probe = Arc::new(Probe { definition, hook, held });
     match existing {
         Some(defined) => {
             let mut siblings = defined.switch.siblings.lock();
             if siblings.on {
-                probe.kprobe.arm().map_err(|e| ProbeError::silent(e.errno()))?;
+                probe.kprobe().arm().map_err(|e| ProbeError::silent(e.errno()))?;
             }
             siblings.probes.insert(number, probe.clone());
         }

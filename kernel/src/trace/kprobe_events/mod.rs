@@ -12,6 +12,8 @@
 //! [`Recorder`](recorder::Recorder) counts, reserves room in this CPU's ring, stores the header, the address and the
 //! arguments, and commits; if the event has a filter, only what that wants ([`filters`](super::filters)).
 //!
+//! A line that begins with `r`, or whose place ends in `%return`, is about a function's return: [`returns`].
+//!
 //! Lines come from four places, and mean the same in each:
 //!
 //! | where | |
@@ -24,6 +26,7 @@
 mod book;
 mod guard;
 mod recorder;
+mod returns;
 pub(crate) mod selftest;
 
 use alloc::string::String;
@@ -90,7 +93,10 @@ fn profile(out: &mut dyn core::fmt::Write) -> Result<(), Errno> {
 /// Adds the hits of each event that ran no handler, and the records that its filter did not want.
 pub(super) fn misses(table: &mut misses::Table) {
     book::for_each_event(|owner, missed, filtered| {
-        table.add(misses::Layer::Kprobe, owner, misses::Cause::InHandler, missed);
+        table.add(misses::Layer::Kprobe, owner, misses::Cause::InHandler, missed.hits);
+        table.add(misses::Layer::Kretprobe, owner, misses::Cause::NoInstance, missed.returns.no_instance());
+        table.add(misses::Layer::Kretprobe, owner, misses::Cause::NoMemory, missed.returns.storage);
+        table.add(misses::Layer::Kretprobe, owner, misses::Cause::InHandler, missed.returns.in_handler);
         table.add(misses::Layer::Event, owner, misses::Cause::Filtered, filtered);
     });
 }
