@@ -108,13 +108,12 @@ impl Shadow {
 
     /// That of the running task, if it has one.
     #[inline(always)]
-    pub(super) fn current<'p>(_pin: &'p impl Pinned) -> Option<&'p Self> {
+    pub(super) fn current(_pin: &impl Pinned) -> Option<&Self> {
         Self::of(&task::current())
     }
 
     /// That of a task. It lives as long as the task.
     #[inline(always)]
-    #[expect(clippy::needless_lifetimes, reason = "says that the task keeps it")]
     pub(super) fn of<'t>(task: &Task) -> Option<&'t Self> {
         // SAFETY: `storage` alone sets the pointer, to a shadow stack, and frees it with the task.
         unsafe { task.trace.load(Ordering::Acquire).cast::<Self>().as_ref() }
