@@ -11,7 +11,10 @@
 //!                                └──── d interrupts off, b software interrupts off, D both
 //! ```
 //!
-//! All of it is Linux's to the byte: people know it by heart, and programs split it into columns.
+//! All of it is Linux's to the byte: people know it by heart, and programs split it into columns. What of it is shown,
+//! and whether it is text at all, is a [`Style`], made of `trace_options`; the forms that are no sentences are in `forms`.
+
+mod forms;
 
 use crate::event::print::put;
 use crate::event::{
@@ -27,29 +30,95 @@ pub struct Found<'a> {
     /// The CPU whose ring it is from.
     pub cpu: usize,
     /// When it was made.
-    pub time_ns: u64,
+    pub time: u64,
     /// Its bytes, from the common header on.
     pub record: &'a [u8],
 }
 
-/// Puts the heading of `trace`: `entries` are there of `written`, from a machine of `cpus`.
-pub fn heading(tracer: &str, entries: u64, written: u64, cpus: usize, out: &mut Vec<u8>) {
-    put!(
-        out,
-        "# tracer: {tracer}\n\
-         #\n\
-         # entries-in-buffer/entries-written: {entries}/{written}   #P:{cpus}\n\
-         #\n\
-         #                                _-----=> irqs-off/BH-disabled\n\
-         #                               / _----=> need-resched\n\
-         #                              | / _---=> hardirq/softirq\n\
-         #                              || / _--=> preempt-depth\n\
-         #                              ||| / _-=> migrate-disable\n\
-         #                              |||| /     delay\n\
-         #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION\n\
-         #              | |         |   |||||     |         |\n"
-    );
+/// What the times of records are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Nanoseconds, shown as seconds.
+    #[default]
+    Nanoseconds,
+    /// Numbers without a unit, shown as they are.
+    Counts,
 }
+
+/// What is shown of a record's fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Form {
+    /// The sentence of its class.
+    #[default]
+    Sentence,
+    /// The fields by name, in hexadecimal and decimal.
+    Fields,
+    /// The number of its class; the columns are bare numbers.
+    Raw,
+    /// The same in hexadecimal.
+    Hex,
+    /// The same as bytes.
+    Binary,
+}
+
+/// How records are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// What times are.
+    pub times: Times,
+    /// What is shown of the fields.
+    pub form: Form,
+    /// The columns before the text.
+    pub context: bool,
+    /// Of them, the five letters.
+    pub irqs: bool,
+    /// Texts of `trace_marker` without anything before them.
+    pub prints_only: bool,
+    /// The place in the writer with its offset: `tracing_mark_write+0x0/0x80`.
+    pub symbol_offset: bool,
+    /// The address behind a name.
+    pub symbol_address: bool,
+}
+
+impl Default for Style {
+    /// As Linux starts.
+    fn default() -> Self {
+        Self {
+            times: Times::Nanoseconds,
+            form: Form::Sentence,
+            context: true,
+            irqs: true,
+            prints_only: false,
+            symbol_offset: false,
+            symbol_address: false,
+        }
+    }
+}
+
+/// Puts the heading of `trace`: `entries` are there of `written`, from a machine of `cpus`.
+pub fn heading(tracer: &str, entries: u64, written: u64, cpus: usize, style: &Style, out: &mut Vec<u8>) {
+    put!(out, "# tracer: {tracer}\n#\n");
+    if !style.context {
+        return;
+    }
+    put!(out, "# entries-in-buffer/entries-written: {entries}/{written}   #P:{cpus}\n#\n");
+    out.extend_from_slice(if style.irqs { COLUMNS_WITH_IRQS } else { COLUMNS });
+}
+
+const COLUMNS_WITH_IRQS: &[u8] = b"\
+#                                _-----=> irqs-off/BH-disabled
+#                               / _----=> need-resched
+#                              | / _---=> hardirq/softirq
+#                              || / _--=> preempt-depth
+#                              ||| / _-=> migrate-disable
+#                              |||| /     delay
+#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
+#              | |         |   |||||     |         |
+";
+const COLUMNS: &[u8] = b"\
+#           TASK-PID     CPU#     TIMESTAMP  FUNCTION
+#              | |         |         |         |
+";
 
 /// Puts the line of one record. `comm` is the name that the task of its pid had, `None` if that was forgotten; a
 /// record without a class shows the number of its type.
@@ -58,28 +127,47 @@ pub fn line(
     class: Option<&Class>,
     comm: Option<&[u8]>,
     symbols: &dyn Symbolizer,
+    style: &Style,
     out: &mut Vec<u8>,
 ) {
     let header = Header::of(found.record);
-    prefix(found.cpu, found.time_ns, header, comm, out);
+    if style.prints_only
+        && let Some(class) = class.filter(|class| forms::is_print(class))
+    {
+        return forms::print_alone(class, found.record, out);
+    }
+    if matches!(style.form, Form::Raw | Form::Hex | Form::Binary) {
+        return forms::numbers(found, class, symbols, style, out);
+    }
+    if style.context {
+        prefix(found, header, comm, style, out);
+    }
     match class {
-        Some(class) => class.print(found.record, symbols, out),
+        Some(class) if style.form == Form::Fields => forms::fields(class, found.record, symbols, out),
+        Some(class) => forms::sentence(class, found.record, symbols, style, out),
         None => put!(out, "Unknown type {}\n", header.id),
     }
 }
 
 /// Puts the columns before the record's own text.
-fn prefix(cpu: usize, time_ns: u64, header: Header, comm: Option<&[u8]>, out: &mut Vec<u8>) {
+fn prefix(found: Found<'_>, header: Header, comm: Option<&[u8]>, style: &Style, out: &mut Vec<u8>) {
     const COMM_WIDTH: usize = 16;
     let comm = if header.pid == 0 { b"<idle>" } else { comm.unwrap_or(b"<...>") };
     let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len()).min(COMM_WIDTH);
     let comm = comm.get(..end).unwrap_or_default();
     out.resize(out.len() + (COMM_WIDTH - comm.len()), b' ');
     out.extend_from_slice(comm);
-    put!(out, "-{:<7} [{cpu:03}] ", header.pid);
-    out.extend_from_slice(&context(header));
-    put!(out, " ");
-    time(time_ns, out);
+    put!(out, "-{:<7} [{:03}] ", header.pid, found.cpu);
+    if style.irqs {
+        out.extend_from_slice(&context(header));
+    }
+    match style.times {
+        Times::Nanoseconds => {
+            put!(out, " ");
+            time(found.time, out);
+        }
+        Times::Counts => put!(out, " {:12}", found.time),
+    }
     put!(out, ": ");
 }
 
@@ -135,13 +223,17 @@ pub fn cpu_started(cpu: usize, out: &mut Vec<u8>) {
 }
 
 /// Puts the text of `per_cpu/cpuN/stats`.
-pub fn stats(stats: &Stats, out: &mut Vec<u8>) {
+pub fn stats(stats: &Stats, times: Times, out: &mut Vec<u8>) {
     put!(out, "entries: {}\noverrun: {}\n", stats.entries, stats.overrun);
     put!(out, "commit overrun: {}\nbytes: {}\n", stats.commit_overrun, stats.bytes);
+    let stamp = |at: u64, out: &mut Vec<u8>| match times {
+        Times::Nanoseconds => time(at, out),
+        Times::Counts => put!(out, "{at}"),
+    };
     put!(out, "oldest event ts: ");
-    time(stats.oldest_ts.unwrap_or(0), out);
+    stamp(stats.oldest_ts.unwrap_or(0), out);
     put!(out, "\nnow ts: ");
-    time(stats.now_ts, out);
+    stamp(stats.now_ts, out);
     put!(out, "\ndropped events: {}\nread events: {}\n", stats.dropped_events, stats.read_events);
 }
 
@@ -153,9 +245,10 @@ pub fn profile(event: &str, hits: u64, misses: u64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::print_class;
+    use crate::event::{Field, print_class};
     use crate::symbolize::NoSymbols;
     use std::string::String;
+    use std::vec;
 
     fn text(fill: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
@@ -165,10 +258,10 @@ mod tests {
 
     fn marker(header: Header, cpu: usize, time_ns: u64, comm: Option<&[u8]>) -> String {
         let mut record = header.to_word().to_le_bytes().to_vec();
-        record.extend([0; 8]);
+        record.extend(0x1000u64.to_le_bytes());
         record.extend(b"x\n");
-        let found = Found { cpu, time_ns, record: &record };
-        text(|out| line(found, Some(&print_class()), comm, &NoSymbols, out))
+        let found = Found { cpu, time: time_ns, record: &record };
+        text(|out| line(found, Some(&print_class()), comm, &Writer, &Style::default(), out))
     }
 
     #[test]
@@ -186,7 +279,7 @@ mod tests {
 #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
 #              | |         |   |||||     |         |
 ";
-        assert_eq!(text(|out| heading("nop", 253, 400, 4, out)), want);
+        assert_eq!(text(|out| heading("nop", 253, 400, 4, &Style::default(), out)), want);
     }
 
     #[test]
@@ -238,8 +331,8 @@ mod tests {
     fn the_lines_between() {
         assert_eq!(text(|out| lost(0, 147, out)), "CPU:0 [LOST 147 EVENTS]\n");
         assert_eq!(text(|out| cpu_started(2, out)), "##### CPU 2 buffer started ####\n");
-        let found = Found { cpu: 0, time_ns: 0, record: &[1, 2, 3] };
-        let unknown = text(|out| line(found, None, None, &NoSymbols, out));
+        let found = Found { cpu: 0, time: 0, record: &[1, 2, 3] };
+        let unknown = text(|out| line(found, None, None, &NoSymbols, &Style::default(), out));
         assert_eq!(unknown, "          <idle>-0       [000] .....     0.000000: Unknown type 0\n");
     }
 
@@ -264,10 +357,112 @@ now ts:    15.688698
 dropped events: 0
 read events: 0
 ";
-        assert_eq!(text(|out| stats(&ring, out)), want);
+        assert_eq!(text(|out| stats(&ring, Times::Nanoseconds, out)), want);
         assert_eq!(
             text(|out| profile("p___arm64_sys_getppid_0", 2, 0, out)),
             "  p___arm64_sys_getppid_0                                    2               0\n"
         );
+    }
+
+    /// One symbol, as long as it needs to be.
+    struct Writer;
+
+    impl Symbolizer for Writer {
+        fn symbol_at(&self, address: u64) -> Option<crate::symbolize::SymbolAt<'_>> {
+            let offset = address.checked_sub(0x1000).filter(|offset| *offset < 0x1c0)?;
+            Some(crate::symbolize::SymbolAt { name: "tracing_mark_write", offset, size: 0x1c0 })
+        }
+    }
+
+    fn styled(style: Style, class: &Class, record: &[u8]) -> String {
+        let found = Found { cpu: 1, time: 3_804_073_008, record };
+        text(|out| line(found, Some(class), Some(b"sh"), &Writer, &style, out))
+    }
+
+    fn print_record() -> Vec<u8> {
+        let mut record =
+            Header { id: 5, flags: 0, preempt_count: 2, pid: 113 }.to_word().to_le_bytes().to_vec();
+        record.extend(0x1074u64.to_le_bytes());
+        record.extend(b"hi\n\0");
+        record
+    }
+
+    #[test]
+    fn options_change_what_is_shown() {
+        let (record, class, all) = (print_record(), print_class(), Style::default());
+        for (style, want) in [
+            (all, "              sh-113     [001] ...2.     3.804073: tracing_mark_write: hi\n"),
+            (
+                Style { symbol_offset: true, ..all },
+                "              sh-113     [001] ...2.     3.804073: tracing_mark_write+0x74/0x1c0: hi\n",
+            ),
+            (
+                Style { symbol_address: true, ..all },
+                "              sh-113     [001] ...2.     3.804073: tracing_mark_write <0000000000001074>: hi\n",
+            ),
+            (
+                Style { irqs: false, ..all },
+                "              sh-113     [001]      3.804073: tracing_mark_write: hi\n",
+            ),
+            (Style { context: false, ..all }, "tracing_mark_write: hi\n"),
+            (Style { prints_only: true, ..all }, "hi\n"),
+            (
+                Style { times: Times::Counts, ..all },
+                "              sh-113     [001] ...2.   3804073008: tracing_mark_write: hi\n",
+            ),
+            (Style { form: Form::Raw, ..all }, "113 1 3804073008 # 1074 hi\n"),
+            (Style { form: Form::Raw, context: false, ..all }, "# 1074 hi\n"),
+            (Style { form: Form::Hex, ..all }, "00000071 00000001 00000000e2bd8c30 type: 5\n\n"),
+            (
+                Style { form: Form::Fields, ..all },
+                "              sh-113     [001] ...2.     3.804073: UNKNOWN TYPE 5\n",
+            ),
+        ] {
+            assert_eq!(styled(style, &class, &record), want, "{style:?}");
+        }
+        let binary = Style { form: Form::Binary, ..all };
+        assert_eq!(styled(binary, &class, &record).as_bytes()[..8], *b"q\0\0\0\x01\0\0\0");
+    }
+
+    #[test]
+    fn fields_are_shown_by_name() {
+        let fields = vec![
+            Field::new("unsigned long", "__probe_ip", 8, 8, false),
+            Field::new("s16", "b", 16, 2, true),
+            Field::new("char", "c", 18, 1, false),
+            Field::new("u32", "d", 20, 4, false),
+            Field::new("__data_loc char[]", "f", 24, 4, false),
+            Field::array("char", "g", "[4]", 28, 4, false),
+            Field::array("u32", "j", "[3]", 8, 12, false),
+        ];
+        let class = Class {
+            id: 1488,
+            system: "kprobes".into(),
+            name: "kp".into(),
+            fields,
+            announced: crate::event::Announced::Text("".into()),
+            pieces: vec![],
+            style: crate::event::LineStyle::Named,
+        };
+        let mut record = vec![0; 8];
+        record.extend(0x1004u64.to_le_bytes());
+        record.extend([0xc0, 0x3e, b'A', 0, 0xc0, 0x3e, 0x47, 0x84, 32, 0, 6, 0]);
+        record.extend(b"gold");
+        record.extend(b"uname\0");
+        let style = Style { form: Form::Fields, context: false, ..Style::default() };
+        assert_eq!(
+            styled(style, &class, &record),
+            "kp: __probe_ip=tracing_mark_write+0x4/0x1c0 (4100) b=0x3ec0 (16064) c='A'(65) d=0x84473ec0 \
+             (-2075705664) f=uname g=gold j=<INVALID-SIZE>\n"
+        );
+    }
+
+    #[test]
+    fn headings_have_the_columns_that_lines_have() {
+        let all = Style::default();
+        let short = text(|out| heading("nop", 1, 2, 4, &Style { irqs: false, ..all }, out));
+        assert!(short.ends_with("#\n#           TASK-PID     CPU#     TIMESTAMP  FUNCTION\n#              | |         |         |         |\n"));
+        let none = text(|out| heading("nop", 1, 2, 4, &Style { context: false, ..all }, out));
+        assert_eq!(none, "# tracer: nop\n#\n");
     }
 }

@@ -277,6 +277,99 @@ fn a_clock_set_back_gives_no_time_before_its_page() {
 }
 
 #[test]
+fn another_clock_starts_from_its_own_time() {
+    let ring = ring(2, Mode::Overwrite);
+    NOW.set(1_000_000);
+    for i in 0..400 {
+        put(&ring, i).unwrap();
+    }
+    let pending = ring.reserve(8, now).unwrap();
+    assert_eq!(ring.reader().unwrap().restart(7), Err(SizeError::Busy));
+    drop(pending);
+    NOW.set(7);
+    ring.reader().unwrap().restart(7).unwrap();
+    assert_eq!(look(&ring), []);
+    for i in 0..400 {
+        put(&ring, i).unwrap();
+    }
+    let (mut reader, mut record) = (ring.reader().unwrap(), Record::new());
+    // The clock is looked at twice where a page begins.
+    let mut before = 0;
+    for i in 400 - reader.totals().entries..400 {
+        assert!(reader.read(&mut record));
+        assert!(value(&record) == i && (7 + 10 * i..10_000).contains(&record.ts) && before < record.ts);
+        before = record.ts;
+    }
+    drop(reader);
+    balance(&ring, 801);
+}
+
+#[test]
+fn who_waits_is_woken_once_and_records_go_on() {
+    thread_local!(static WOKEN: Cell<u32> = const { Cell::new(0) });
+    let ring = ring(2, Mode::Overwrite).with_wake(|| WOKEN.set(WOKEN.get() + 1));
+    let woken = || WOKEN.get();
+    put(&ring, 0).unwrap();
+    ring.arm();
+    assert!(ring.is_on());
+    assert_eq!(woken(), 0);
+    put(&ring, 1).unwrap();
+    put(&ring, 2).unwrap();
+    assert_eq!(woken(), 1);
+    // Off: nothing comes, so nobody is woken; armed it stays.
+    ring.arm();
+    ring.set_on(false);
+    assert_eq!(put(&ring, 3), Err(Refused::Off));
+    assert_eq!(woken(), 1);
+    ring.set_on(true);
+    put(&ring, 3).unwrap();
+    assert_eq!(woken(), 2);
+    assert_eq!(look(&ring), [0, 1, 2, 3]);
+    balance(&ring, 4);
+}
+
+#[test]
+fn a_ring_that_was_replaced_counts_what_still_comes() {
+    let old = ring(4, Mode::Overwrite);
+    put(&old, 0).unwrap();
+    let mut new = ring(8, Mode::Overwrite);
+    new.adopt(&old.reader().unwrap()).unwrap();
+    assert_eq!(put(&old, 1), Err(Refused::Moved));
+    put(&new, 2).unwrap();
+    new.settle(&old);
+    assert_eq!(look(&new), [0, 2]);
+    balance(&new, 3);
+}
+
+#[test]
+fn a_cursor_goes_on_in_a_ring_of_another_size() {
+    for (from, to) in [(2, 8), (8, 2), (3, 5)] {
+        let old = ring(from, Mode::Overwrite);
+        for i in 0..3000 {
+            put(&old, i).unwrap();
+        }
+        let all = look(&old);
+        let mut record = Record::new();
+        let mut cursor = {
+            let reader = old.reader().unwrap();
+            let mut cursor = reader.cursor();
+            (0..100).for_each(|_| assert!(reader.look(&mut cursor, &mut record)));
+            cursor
+        };
+        let mut new = ring(to, Mode::Overwrite);
+        new.adopt(&old.reader().unwrap()).unwrap();
+        let reader = new.reader().unwrap();
+        let mut seen = 100;
+        while reader.look(&mut cursor, &mut record) {
+            seen += record.lost as usize;
+            assert_eq!(value(&record), all[seen]);
+            seen += 1;
+        }
+        assert_eq!(seen, all.len());
+    }
+}
+
+#[test]
 fn stats_are_those_of_a_small_ring() {
     let ring = ring(2, Mode::Overwrite);
     let empty = ring.reader().unwrap().stats(1);

@@ -245,3 +245,29 @@ fn a_reset_beside_a_writer_keeps_the_books() {
         assert_eq!((left, t.overrun + t.erased + left), (t.entries, 4));
     });
 }
+
+thread_local!(static WOKEN: Cell<u32> = const { Cell::new(0) });
+
+#[test]
+fn who_arms_is_woken_by_a_record_that_comes_later_whatever_else_switches() {
+    model(|_| {
+        WOKEN.set(0);
+        let ring = CpuRing::new(2, Mode::Overwrite).unwrap().with_wake(|| WOKEN.set(WOKEN.get() + 1));
+        let ring = Arc::new(ring);
+        let other = thread::spawn({
+            let ring = ring.clone();
+            move || {
+                ring.arm();
+                ring.set_on(false);
+                ring.set_on(true);
+            }
+        });
+        // Refused while the ring is off, and perhaps the one that wakes.
+        let _ = ring.write_words(&[1], now);
+        other.join().unwrap();
+        ring.write_words(&[2], now).unwrap();
+        assert_eq!(WOKEN.get(), 1);
+        ring.write_words(&[3], now).unwrap();
+        assert_eq!(WOKEN.get(), 1);
+    });
+}

@@ -51,6 +51,16 @@ mod ring_env {
             self.0.fetch_add(value, order)
         }
 
+        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            super::step();
+            self.0.fetch_or(value, order)
+        }
+
+        pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+            super::step();
+            self.0.fetch_and(value, order)
+        }
+
         pub(crate) fn compare_exchange(
             &self,
             old: u64,

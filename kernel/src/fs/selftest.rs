@@ -1,7 +1,7 @@
 //! Tests of the tree, its files and the pipes, in the running kernel.
 
 use super::cpio;
-use super::textfs::{Text, dir::Refusals};
+use super::textfs::{Out, Text, dir::Refusals};
 use super::vfs::{self, How, Kind, Node, OpenFile, Whence};
 use super::{devfs, initramfs, pipe, procfs, ramfs, textfs, tracefs, tty};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq};
@@ -386,10 +386,10 @@ fn text_pieces(t: &mut TestCtx<'_>) -> TestResult {
     let node = Text::new(0o444)
         .seq(|_| {
             let mut n = 0;
-            Ok(Box::new(move |out: &mut String| {
+            Ok(Box::new(move |out: &mut Out| {
                 n += 1;
                 if n <= 1000 {
-                    out.push_str(&format!("{n}\n"));
+                    out.bytes().extend_from_slice(format!("{n}\n").as_bytes());
                 }
                 Ok(n <= 1000)
             }))

@@ -40,5 +40,5 @@ pub(crate) use list::{Link, Linked, List};
 pub(crate) use once::Once;
 pub(crate) use percpu::{PerCpu, per_cpu};
 pub(crate) use preempt_lock::{PreemptLock, PreemptLockGuard};
-pub(crate) use published::Published;
+pub(crate) use published::{Keeper, Kept, Published};
 pub(crate) use spin::{SpinGuard, SpinLock};

@@ -42,7 +42,7 @@ mod wait;
 pub(crate) mod work;
 
 pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
-pub(crate) use mutex::Mutex;
+pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use run_queue::{cpu_stats, idle_tasks, slice_expired};
 pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
 pub(crate) use tcb::{COMM_LEN, Prio, State, Task, TaskRef, current};

@@ -8,6 +8,11 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use tracecore::errno::Errno;
+
+use super::options::Opt;
+use crate::fs::textfs::{Text, value};
+use crate::fs::tracefs;
 use crate::task::{self, COMM_LEN};
 
 /// Places in the table; a power of two.
@@ -39,6 +44,9 @@ fn place(pid: u32) -> Option<&'static Place> {
 
 #[cold]
 fn save(pid: u32, comm: [u8; COMM_LEN]) {
+    if !Opt::RecordCmd.is_on() {
+        return;
+    }
     let Some(place) = place(pid) else { return };
     place.pid.store(0, Ordering::Relaxed);
     for (word, bytes) in place.name.iter().zip(comm.as_chunks().0) {
@@ -68,8 +76,8 @@ fn saved(pid: u32) -> Option<[u8; COMM_LEN]> {
     (before == pid && place.pid.load(Ordering::Acquire) == pid).then_some(comm)
 }
 
-/// All that is remembered, for `saved_cmdlines`.
-pub(super) fn all() -> Vec<(u32, Vec<u8>)> {
+/// All that is remembered.
+fn all() -> Vec<(u32, Vec<u8>)> {
     TABLE
         .iter()
         .filter_map(|place| {
@@ -77,4 +85,29 @@ pub(super) fn all() -> Vec<(u32, Vec<u8>)> {
             (pid != 0).then(|| name(pid)).flatten().map(|name| (pid, name))
         })
         .collect()
+}
+
+pub(super) fn init() {
+    let root = tracefs::tracefs();
+    root.file(
+        "saved_cmdlines",
+        Text::new(0o440).bytes(|out| {
+            for (pid, name) in all() {
+                out.extend_from_slice(alloc::format!("{pid} ").as_bytes());
+                out.extend_from_slice(&name);
+                out.push(b'\n');
+            }
+            Ok(())
+        }),
+    );
+    root.file(
+        "saved_cmdlines_size",
+        Text::new(0o640).show(|out| writeln!(out, "{PLACES}").map_err(|_| Errno::ENOMEM)).write(|data| {
+            // As on Linux there are at least as many places as were asked for; here always these.
+            match value::number(data)? {
+                places if (1..=PLACES as u64).contains(&places) => Ok(data.len()),
+                _ => Err(Errno::EINVAL),
+            }
+        }),
+    );
 }

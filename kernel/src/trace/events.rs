@@ -22,7 +22,7 @@ use tracecore::errno::Errno;
 use tracecore::event::Class;
 
 use super::filters::EventFilter;
-use super::{buffer, filters};
+use super::{filters, rings};
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -178,7 +178,7 @@ pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
     drop(registry);
     if was_on {
         // Its records have lost their class; as on Linux, they go with it.
-        buffer::reset(buffer::rings());
+        rings::reset(None);
     }
     let events = tracefs::tracefs().dir("events", 0o755);
     events.dir(group, 0o750).remove(event);

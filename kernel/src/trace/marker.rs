@@ -6,6 +6,7 @@ use tracecore::errno::Errno;
 use tracecore::event::{HEADER_LEN, print_class, raw_data_class};
 use tracecore::ring::{MAX_RECORD_BYTES, Refused};
 
+use super::options::Opt;
 use super::{buffer, comms, events};
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
@@ -13,9 +14,8 @@ use crate::sync::PreemptGuard;
 
 /// Where the text of a `print` record begins: behind the header and the writer's address.
 const TEXT_AT: usize = HEADER_LEN + 8;
-/// The longest text of one record; a longer write is taken in parts.
-const MAX_TEXT: usize = 1024;
-const _: () = assert!(TEXT_AT + MAX_TEXT + 2 <= MAX_RECORD_BYTES);
+/// The longest text of one record, with the line end and the NUL that it may lack; a longer write is taken in parts.
+const MAX_TEXT: usize = MAX_RECORD_BYTES - TEXT_AT - 2;
 /// The shortest raw record: its number.
 const MIN_RAW: usize = 4;
 
@@ -25,7 +25,7 @@ pub(super) fn init() {
     events::add_builtin(print);
     events::add_builtin(raw);
     let root = tracefs::tracefs();
-    root.file("trace_marker", Text::new(0o220).write(move |data| write_text(print_id, data)));
+    root.file("trace_marker", Text::new(0o220).write(move |data| tracing_mark_write(print_id, data)));
     root.file("trace_marker_raw", Text::new(0o220).write(move |data| write_raw(raw_id, data)));
 }
 
@@ -38,7 +38,14 @@ fn outcome(taken: usize, recording: Result<(), Refused>) -> Result<usize, Errno>
     }
 }
 
-fn write_text(id: u16, data: &[u8]) -> Result<usize, Errno> {
+/// Records a text. Its own address is the place of the record, and readers know its name.
+#[expect(unsafe_code, reason = "a symbol by the name that it has on Linux")]
+// SAFETY: no other symbol of this name.
+#[unsafe(no_mangle)]
+fn tracing_mark_write(id: u16, data: &[u8]) -> Result<usize, Errno> {
+    if !Opt::Markers.is_on() {
+        return Err(Errno::EINVAL);
+    }
     let text = data.get(..data.len().min(MAX_TEXT)).unwrap_or(data);
     // The record ends in a line end and a NUL, whatever the writer sent.
     let line_end = if text.ends_with(b"\n") { 0 } else { 1 };
@@ -46,7 +53,8 @@ fn write_text(id: u16, data: &[u8]) -> Result<usize, Errno> {
     comms::note();
     let recording = buffer::reserve(&pin, TEXT_AT + text.len() + line_end + 1).map(|record| {
         record.put_u64(0, buffer::header(id));
-        record.put_u64(HEADER_LEN, 0);
+        let place: fn(u16, &[u8]) -> Result<usize, Errno> = tracing_mark_write;
+        record.put_u64(HEADER_LEN, place as usize as u64);
         record.put_bytes(TEXT_AT, text);
         record.put_bytes(TEXT_AT + text.len(), if line_end == 1 { b"\n\0" } else { b"\0" });
         record.commit();
@@ -55,7 +63,7 @@ fn write_text(id: u16, data: &[u8]) -> Result<usize, Errno> {
 }
 
 fn write_raw(id: u16, data: &[u8]) -> Result<usize, Errno> {
-    if data.len() < MIN_RAW || data.len() > MAX_RECORD_BYTES - HEADER_LEN {
+    if !Opt::Markers.is_on() || data.len() < MIN_RAW || data.len() > MAX_RECORD_BYTES - HEADER_LEN {
         return Err(Errno::EINVAL);
     }
     let pin = PreemptGuard::new();

@@ -3,14 +3,14 @@
 use alloc::format;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::{buffer, kprobe_events, tracepoints};
+use super::{kprobe_events, rings, tracepoints};
 
 /// Adds the misses of probes, of events and of each CPU's ring.
 pub(crate) fn misses(table: &mut Table) {
     kprobe_events::misses(table);
     tracepoints::misses(table);
-    for (cpu, ring) in buffer::rings() {
-        let Some(totals) = buffer::reader(ring).map(|reader| reader.totals()) else { continue };
+    for cpu in rings::cpus() {
+        let totals = rings::totals(cpu);
         let causes = [
             (Cause::Overwritten, totals.overrun),
             (Cause::Full, totals.dropped),

@@ -3,14 +3,18 @@
 //! ```text
 //!   kprobe hit ──▶ Recorder (kprobe_events) ──┐
 //!   tracepoint ──▶ Channel (tracepoints) ─────┤
-//!   write(2) ────▶ trace_marker ──────────────┼─▶ buffer: this CPU's ring ──▶ output: trace, trace_pipe
+//!   write(2) ────▶ trace_marker ──────────────┼─▶ buffer: this CPU's ring ──▶ trace (output), trace_pipe (pipe)
 //!                                             │      header word, fields          merged by time, printed
 //!   enable ◀── events/GROUP/EVENT/enable      │                                   by the event's class
 //! ```
 //!
 //! | file | what |
 //! |---|---|
-//! | `buffer` | a ring per CPU, its switch and size; the header of a record |
+//! | `rings`  | a ring per CPU: published, kept, resized, waited for |
+//! | `buffer` | the way into this CPU's ring; the header of a record |
+//! | `clock`  | what stamps records |
+//! | `sizes`  | the files of the rings: sizes, switches, counts |
+//! | `options` | how records are shown and made |
 //! | `events` | every event there is: its class, its switch, its directory |
 //! | `kprobe_events` | probes defined by text |
 //! | `tracepoints` | events declared in code |
@@ -20,12 +24,13 @@
 //! | `counter` | counts of handlers |
 //! | `marker` | records that users write |
 //! | `comms`  | names of tasks for records that outlive them |
-//! | `output` | records as text |
+//! | `output`, `pipe` | records as text |
 //! | `errors` | the last refused commands |
 //! | `misses` | what was not recorded |
 //! | `names`  | addresses and names, for those who print and parse |
 
 mod buffer;
+mod clock;
 mod comms;
 mod counter;
 mod errors;
@@ -36,8 +41,12 @@ pub(crate) mod kprobe_events;
 mod marker;
 mod misses;
 mod names;
+mod options;
 mod output;
+mod pipe;
+mod rings;
 pub(crate) mod selftest;
+mod sizes;
 mod tracepoints;
 mod tracers;
 
@@ -48,7 +57,11 @@ pub(crate) use misses::misses;
 
 /// Makes the rings and the files. Once, when there is a heap and tasks can run.
 pub(crate) fn init() -> Result<(), Errno> {
-    buffer::init()?;
+    rings::init()?;
+    sizes::init();
+    clock::init();
+    options::init();
+    comms::init();
     events::init();
     output::init();
     marker::init();

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracecore::errno::Errno;
 use tracecore::misses::{Layer, Table};
 
-use super::{buffer, kprobe_events};
+use super::{kprobe_events, rings};
 use crate::arch::cpu;
 use crate::fs::vfs::{self, How};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
@@ -27,8 +27,8 @@ fn write(file: &str, text: &str) -> Result<(), Errno> {
 
 /// Records that were made since the buffer was cleared: those that are there and those that were overwritten.
 fn recorded() -> u64 {
-    let readers = buffer::rings().filter_map(|(_, ring)| buffer::reader(ring));
-    readers.map(|reader| reader.stats(0)).map(|stats| stats.entries + stats.overrun).sum()
+    let stats = |cpu| rings::hold(cpu).reader().map(|reader| reader.stats(0)).unwrap_or_default();
+    rings::cpus().map(stats).map(|stats| stats.entries + stats.overrun).sum()
 }
 
 /// Its event, gone with it.
@@ -55,7 +55,7 @@ fn filter_changed_under_load(t: &mut TestCtx<'_>) -> TestResult {
     const TIMES: u64 = 200;
     let event = Event::new(t)?;
     check_eq!(t, write("events/test/add/filter", "a & 1\n"), Ok(()));
-    buffer::reset(buffer::rings());
+    rings::reset(None);
     let before = recorded();
     check_eq!(t, write("events/test/add/enable", "1\n"), Ok(()));
     let stop = Arc::new(AtomicBool::new(false));

@@ -5,7 +5,7 @@
 
 use tracecore::errno::Errno;
 
-use super::{buffer, functions};
+use super::{functions, rings};
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -60,7 +60,7 @@ fn set_current(name: &str) -> Result<(), Errno> {
     }
     (current.stop)();
     *current = &NOP;
-    buffer::reset(buffer::rings());
+    rings::reset(None);
     (next.start)()?;
     *current = next;
     Ok(())

@@ -46,7 +46,8 @@ pub fn print_class() -> Class {
         ],
         announced: Announced::Text(Cow::Borrowed("\"%ps: %s\", (void *)REC->ip, REC->buf")),
         pieces: vec![
-            Piece::Literal(Cow::Borrowed("tracing_mark_write: ")),
+            Piece::Value { field: 0, shown: Shown::SymbolName, count: None, named: false },
+            Piece::Literal(Cow::Borrowed(": ")),
             Piece::Value { field: 1, shown: Shown::Chars, count: None, named: false },
         ],
         style: LineStyle::Bare,

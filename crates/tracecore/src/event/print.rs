@@ -142,6 +142,16 @@ fn located(record: &[u8], location: u32) -> Option<&[u8]> {
     record.get(at..at + length).map(to_nul)
 }
 
+/// The text of a field that holds one, or says where it is.
+pub(crate) fn text_at<'a>(record: &'a [u8], field: &Field) -> Option<&'a [u8]> {
+    let at = usize::from(field.offset);
+    match usize::from(field.size) {
+        _ if field.is_location() => located(record, number(record, at, 4) as u32),
+        0 => record.get(at..).map(to_nul),
+        size => record.get(at..at + size).map(to_nul),
+    }
+}
+
 pub(crate) fn to_nul(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     bytes.get(..end).unwrap_or_default()

@@ -198,10 +198,10 @@ fn markers_bring_their_own_line_end() {
         print_class().print(&[&[0; 16], text].concat(), &World, &mut out);
         String::from_utf8_lossy(&out).into_owned()
     };
-    assert_eq!(print(b"hello\n"), "tracing_mark_write: hello\n");
-    assert_eq!(print(b"hello"), "tracing_mark_write: hello\n");
-    assert_eq!(print(b"a\n\n"), "tracing_mark_write: a\n\n");
-    assert_eq!(print(b""), "tracing_mark_write: \n");
+    assert_eq!(print(b"hello\n"), "0x0: hello\n");
+    assert_eq!(print(b"hello"), "0x0: hello\n");
+    assert_eq!(print(b"a\n\n"), "0x0: a\n\n");
+    assert_eq!(print(b""), "0x0: \n");
     let raw = |id: u32, bytes: &[u8]| {
         let mut out = Vec::new();
         raw_data_class().print(&[&[0; 8], &id.to_le_bytes()[..], bytes].concat(), &World, &mut out);

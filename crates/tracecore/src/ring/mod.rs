@@ -107,6 +107,7 @@ mod read;
 mod reservation;
 mod resize;
 mod stats;
+mod switch;
 mod word;
 mod write;
 
@@ -123,7 +124,7 @@ use crate::ring_env::{
     Ordering::{Acquire, Relaxed},
     Word,
 };
-use page::{FIRST, Page};
+use page::{FIRST, Page, PageWords};
 use read::ReadState;
 use stats::Counters;
 use word::{MAX_PAGE_IDS, PAGE_WORDS, Pos, Slot};
@@ -136,6 +137,9 @@ pub const MAX_RECORD_BYTES: usize = page::MAX_PAYLOAD_BYTES;
 pub const MIN_PAGES: usize = 2;
 /// The most pages of a ring: 256 MiB. The reader's page takes one more number.
 pub const MAX_PAGES: usize = MAX_PAGE_IDS - 1;
+/// Number of the first page of every ring: the number of one round before is a number too, and the same in a ring of
+/// another size.
+const FIRST_SEQ: u64 = MAX_PAGES as u64;
 
 /// What happens when the ring is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,6 +163,8 @@ pub enum Refused {
     CommitPending,
     /// Interrupting levels got their records in between at every try.
     Contended,
+    /// The ring was just being replaced by one of another size, which counts this as dropped.
+    Moved,
 }
 
 /// Why a ring was not made or resized.
@@ -168,7 +174,7 @@ pub enum SizeError {
     OutOfRange,
     /// No memory.
     NoMemory,
-    /// A record is being written, or the old ring is being read.
+    /// A record is being written.
     Busy,
 }
 
@@ -177,10 +183,15 @@ pub enum SizeError {
 pub struct CpuRing {
     /// Where the next record goes; a [`Pos`]. Only the ring's own CPU uses it while records are written.
     write: Word,
-    /// One more than the longest record while recording is on, else 0: one comparison asks both questions.
+    /// One more than the longest record while recording is on and nobody is to be woken, else 0: one comparison asks
+    /// all three questions.
     limit: Word,
-    /// All pages, the reader's too, one after the other.
-    memory: Box<[Word]>,
+    /// What `limit` follows from: bits of `switch`.
+    state: Word,
+    /// Called when there is something to read for one who waits.
+    wake: Option<fn()>,
+    /// All pages, the reader's too, each an allocation of its own: a ring needs no large piece of memory.
+    memory: Box<[Box<PageWords>]>,
     /// Sequence number of the page in which the commit position stands.
     commit_seq: Word,
     /// Nonzero: discard newest.
@@ -205,28 +216,37 @@ fn zeroed(len: usize) -> Result<Box<[Word]>, SizeError> {
     Ok(words.into_boxed_slice())
 }
 
+/// `count` pages of zeroes.
+fn pages_of_memory(count: usize) -> Result<Box<[Box<PageWords>]>, SizeError> {
+    let mut pages = Vec::new();
+    pages.try_reserve_exact(count).map_err(|_| SizeError::NoMemory)?;
+    for _ in 0..count {
+        pages.push(zeroed(PAGE_WORDS)?.try_into().map_err(|_| SizeError::NoMemory)?);
+    }
+    Ok(pages.into_boxed_slice())
+}
+
 impl CpuRing {
     /// A ring of `pages` pages, empty and switched on. Takes one page more, for the reader.
     pub fn new(pages: usize, mode: Mode) -> Result<Self, SizeError> {
         if !(MIN_PAGES..=MAX_PAGES).contains(&pages) {
             return Err(SizeError::OutOfRange);
         }
-        // The first page is number `pages`, so that "one round before it" is a number too.
-        let first = pages as u64;
+        let first = FIRST_SEQ;
         let ring = Self {
             limit: Word::new(0),
+            state: Word::new(0),
+            wake: None,
             write: Word::new(Pos::new(first, 0, 0, FIRST).0),
-            memory: zeroed((pages + 1) * PAGE_WORDS)?,
+            memory: pages_of_memory(pages + 1)?,
             commit_seq: Word::new(first),
             discard: Word::new(0),
             slots: zeroed(pages)?,
             counters: Counters::default(),
             reading: ReadState::new(pages, first),
         };
-        for (id, slot) in ring.slots.iter().enumerate() {
-            slot.store(Slot::new(id as u64, id, true).0, Relaxed);
-        }
-        if let (Some(slot), Some(page)) = (ring.slots.first(), ring.page(0)) {
+        ring.clear_slots(first);
+        if let (Some(slot), Some(page)) = (ring.slot(first), ring.page(0)) {
             slot.store(Slot::new(first, 0, false).0, Relaxed);
             page.seq().store(first, Relaxed);
             page.commit().store(Pos::new(first, 0, 0, FIRST).0, Relaxed);
@@ -236,14 +256,14 @@ impl CpuRing {
         Ok(ring)
     }
 
-    /// Switches recording on or off. Records begun before are completed.
-    pub fn set_on(&self, on: bool) {
-        self.limit.store(if on { MAX_RECORD_BYTES as u64 + 1 } else { 0 }, Relaxed);
-    }
-
-    /// Whether recording is on.
-    pub fn is_on(&self) -> bool {
-        self.limit.load(Relaxed) != 0
+    /// Makes every slot empty, at the number that the round before gave it; page `last` will lie in the first page of
+    /// memory.
+    fn clear_slots(&self, last: u64) {
+        let pages = self.slots.len() as u64;
+        for (id, seq) in (last..last + pages).enumerate() {
+            let Some(slot) = self.slot(seq) else { continue };
+            slot.store(Slot::new(if seq == last { last } else { seq - pages }, id, true).0, Relaxed);
+        }
     }
 
     /// Sets what happens when the ring is full; counts from the next crossing of a page.
@@ -265,7 +285,7 @@ impl CpuRing {
     /// should one be, the caller refuses or ends, and nothing panics.
     #[inline(always)]
     fn page(&self, id: usize) -> Option<Page<'_>> {
-        self.memory.as_chunks::<PAGE_WORDS>().0.get(id).map(Page)
+        self.memory.get(id).map(|page| Page(page))
     }
 
     /// The slot of a page of the sequence.

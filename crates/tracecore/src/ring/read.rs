@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{
-    CpuRing,
+    CpuRing, SizeError,
     page::{FIRST, MAX_PAYLOAD_BYTES, Page},
     word::{Header, Kind, Pos, Slot},
 };
@@ -170,6 +170,20 @@ impl<'a> Reader<'a> {
         }
         self.at.lost = 0;
         self.ring.counters.reset();
+    }
+
+    /// [`reset`](Self::reset) for another clock: what is there goes, and what comes is stamped from `now` on. While the
+    /// writer stands still; `Busy`, and only the events are gone, if a record is not complete.
+    pub fn restart(&mut self, now: u64) -> Result<(), SizeError> {
+        self.reset();
+        let write = Pos(self.ring.write.load(Relaxed));
+        let page = self.ring.page(write.page()).ok_or(SizeError::Busy)?;
+        if page.commit().load(Acquire) != write.0 {
+            return Err(SizeError::Busy);
+        }
+        // Nothing on this page will be read any more that this time belongs to.
+        page.base().store(now, Relaxed);
+        Ok(())
     }
 
     /// Events from the reader's place up to `commit`, one by one: the count of padding is of the whole page only.

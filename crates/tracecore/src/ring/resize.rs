@@ -1,9 +1,20 @@
 //! Another size.
 //!
 //! A ring does not change its size: a new one takes over the events and counts of the old one, and the owner of
-//! both publishes the new one in its place. That needs a moment in which the writer stands still (its own CPU in
-//! task context with interrupts masked, or recording off and a quiet point passed), for the copy; memory is taken
-//! before. What does not fit is overwritten, oldest first, and counted so.
+//! both publishes the new one in its place.
+//!
+//! ```text
+//!   owner, on the ring's CPU, in a task, interrupts masked: the writer stands still
+//!     close old          what comes now is refused by the old ring and counted there
+//!     copy               page by page, each under its old number; what does not fit is overwritten, oldest first
+//!     publish new        what comes now goes into the new ring
+//!   owner, after a quiet point: nobody knows the old ring any more
+//!     settle             the new ring counts what the old one has refused since the copy
+//!     free old
+//! ```
+//!
+//! The pages keep their numbers, so whoever stands somewhere in the old ring ([`Cursor`](super::Cursor), the reader)
+//! stands there in the new one.
 
 use super::{
     CpuRing, SizeError,
@@ -14,10 +25,10 @@ use super::{
 use crate::ring_env::Ordering::{Acquire, Relaxed};
 
 impl CpuRing {
-    /// Takes over everything from `old`, while nobody writes to it; `self` is new and not yet used. Switches
-    /// itself on or off as the old one is.
+    /// Takes over everything from `old`, while nobody writes to it, and closes it; `self` is new and not yet used.
+    /// Switches itself on or off as the old one is.
     ///
-    /// `Busy` if a record of the old ring is not complete. Then `self` is as it was.
+    /// `Busy` if a record of the old ring is not complete. Then both are as they were.
     pub fn adopt(&mut self, old: &Reader<'_>) -> Result<(), SizeError> {
         let ring = old.ring;
         let last = ring.commit_seq.load(Acquire);
@@ -25,24 +36,18 @@ impl CpuRing {
         if old.page_of(last).is_none_or(|page| page.commit().load(Acquire) != write.0) {
             return Err(SizeError::Busy);
         }
+        ring.close();
         let pages = self.pages() as u64;
-        // Numbers must have room for "one round before".
-        let shift = pages.saturating_sub(last);
         self.counters.copy_from(&ring.counters);
 
         let at = old.at;
         // The reader's page goes to the reader's, the rest where its number says.
-        let mut place = Place { page: self.pages(), next: at.next + shift, ..at };
-        // Each slot is empty and at the number that the last round gave it, until something is put there.
-        for (id, seq) in (last + shift + 1 - pages..=last + shift).enumerate() {
-            let Some(slot) = self.slot(seq) else { continue };
-            slot.store(Slot::new(seq, id, true).0, Relaxed);
-        }
+        let place = Place { page: self.pages(), ..at };
+        self.clear_slots(last);
         if at.seq != 0
             && let (Some(from), Some(to)) = (ring.page(at.page), self.page(place.page))
         {
-            place.seq = at.seq + shift;
-            copy_page(from, to, place.seq, place.page);
+            copy_page(from, to, at.seq, place.page);
             if at.seq == last {
                 self.write.store(to.commit().load(Relaxed), Relaxed);
             }
@@ -55,20 +60,25 @@ impl CpuRing {
                 self.counters.overrun.add(from.events(Pos(from.commit().load(Acquire))));
                 continue;
             }
-            let Some(slot) = self.slot(seq + shift) else { continue };
+            let Some(slot) = self.slot(seq) else { continue };
             let id = Slot(slot.load(Relaxed)).page();
             let Some(to) = self.page(id) else { continue };
-            slot.store(Slot::new(seq + shift, id, false).0, Relaxed);
-            copy_page(from, to, seq + shift, id);
+            slot.store(Slot::new(seq, id, false).0, Relaxed);
+            copy_page(from, to, seq, id);
             if seq == last {
                 self.write.store(to.commit().load(Relaxed), Relaxed);
             }
         }
-        self.commit_seq.store(last + shift, Relaxed);
+        self.commit_seq.store(last, Relaxed);
         self.reading.store(place);
         self.set_mode(ring.mode());
         self.set_on(ring.is_on());
         Ok(())
+    }
+
+    /// Counts what `old`, which this ring has replaced, refused since; when nobody can write to it any more.
+    pub fn settle(&self, old: &CpuRing) {
+        self.counters.dropped.add(old.counters.moved.get());
     }
 }
 

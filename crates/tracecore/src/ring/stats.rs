@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     pub(crate) overrun: Count,
     pub(crate) commit_overrun: Count,
     pub(crate) dropped: Count,
+    /// Refused after another ring has copied these counts.
+    pub(crate) moved: Count,
     pub(crate) too_long: Count,
     pub(crate) contended: Count,
     pub(crate) discarded: Count,

@@ -136,8 +136,13 @@ impl CpuRing {
     #[cold]
     #[inline(never)]
     fn reserve_slowly(&self, len: usize, now: fn() -> u64) -> Result<Reservation<'_>, Refused> {
+        if self.is_on() {
+            self.disarm();
+        }
         let refused = if !self.is_on() {
             Refused::Off
+        } else if self.is_closed() {
+            Refused::Moved
         } else if len > MAX_PAYLOAD_BYTES {
             Refused::TooLong
         } else {
@@ -151,6 +156,7 @@ impl CpuRing {
         };
         match refused {
             Refused::Off => {}
+            Refused::Moved => self.counters.moved.add(1),
             Refused::TooLong => self.counters.too_long.add(1),
             Refused::Full => self.counters.dropped.add(1),
             Refused::CommitPending => self.counters.commit_overrun.add(1),

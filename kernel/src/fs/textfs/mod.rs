@@ -6,7 +6,9 @@
 //!
 //! ```text
 //!   .show(|out| …)       the whole text, made at the first read of an open
-//!   .seq(|how| …)        piece by piece: a listing that may be long; made as far as it is read
+//!   .bytes(|out| …)      the same, where the text may hold bytes that are no UTF-8
+//!   .seq(|how| …)        piece by piece: a listing that may be long; made as far as it is read. Begun at the open,
+//!                        which it may refuse, and dropped at the close
 //!   .stream(|how| …)     the same, waiting for more: nothing is ever seen twice, no positions
 //!   .store(|value| …)    a write is one value, its newline taken off
 //!   .commands(|line| …)  a write is lines, each a command (lines.rs)
@@ -32,15 +34,33 @@ pub(crate) use dir::Dir;
 use super::vfs::{AT_END, File, How, Kind, Node, Stat};
 use crate::task::Mutex;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use tracecore::errno::Errno;
 
-/// Appends the next piece of a text; `false` when there is none.
-pub(crate) type Pieces = Box<dyn FnMut(&mut String) -> Result<bool, Errno> + Send>;
+/// A text on its way to a reader. It is bytes: what users write into a trace need not be UTF-8.
+#[derive(Default)]
+pub(crate) struct Out(Vec<u8>);
 
-type Show = Box<dyn Fn(&mut dyn fmt::Write) -> Result<(), Errno> + Send + Sync>;
+impl Out {
+    /// What there is, to be appended to.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl fmt::Write for Out {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Appends the next piece of a text; `false` when there is none.
+pub(crate) type Pieces = Box<dyn FnMut(&mut Out) -> Result<bool, Errno> + Send>;
+
+type Show = Box<dyn Fn(&mut Out) -> Result<(), Errno> + Send + Sync>;
 type Seq = Box<dyn Fn(How) -> Result<Pieces, Errno> + Send + Sync>;
 type Write = Box<dyn Fn(&[u8]) -> Result<usize, Errno> + Send + Sync>;
 type Begin = Box<dyn Fn(How) -> Result<Box<dyn Session>, Errno> + Send + Sync>;
@@ -88,7 +108,16 @@ impl Text {
         mut self,
         show: impl Fn(&mut dyn fmt::Write) -> Result<(), Errno> + Send + Sync + 'static,
     ) -> Self {
-        self.source = Source::Show(Box::new(show));
+        self.source = Source::Show(Box::new(move |out| show(out)));
+        self
+    }
+
+    /// As `show`, for text that may hold any bytes.
+    pub(crate) fn bytes(
+        mut self,
+        show: impl Fn(&mut Vec<u8>) -> Result<(), Errno> + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Source::Show(Box::new(move |out| show(out.bytes())));
         self
     }
 
@@ -177,15 +206,15 @@ impl Text {
             Source::None => Err(Errno::EINVAL),
             Source::Seq(start) | Source::Stream(start) => start(how),
             Source::Show(show) => {
-                let mut text = String::new();
+                let mut text = Out::default();
                 show(&mut text)?;
                 let mut text = Some(text);
                 Ok(Box::new(move |out| match text.take() {
                     Some(whole) => {
-                        if out.is_empty() {
+                        if out.0.is_empty() {
                             *out = whole;
                         } else {
-                            out.push_str(&whole);
+                            out.0.extend_from_slice(&whole.0);
                         }
                         Ok(true)
                     }
@@ -211,7 +240,11 @@ impl Node for TextNode {
             Some(begin) if how.write => Some(Mutex::new(begin(how)?)),
             _ => None,
         };
-        let reading = Mutex::new(Reading::default());
+        let mut reading = Reading::default();
+        if matches!(self.0.source, Source::Seq(_) | Source::Stream(_)) && how.read {
+            reading.pieces = Some(self.0.start(how)?);
+        }
+        let reading = Mutex::new(reading);
         Ok(Arc::new(OpenText { text: self.0.clone(), how, reading, session }))
     }
 }
@@ -233,21 +266,21 @@ struct OpenText {
 #[derive(Default)]
 struct Reading {
     pieces: Option<Pieces>,
-    text: String,
+    text: Out,
     used: usize,
     start: u64,
 }
 
 impl Reading {
     fn there(&self) -> &[u8] {
-        self.text.as_bytes().get(self.used..).unwrap_or_default()
+        self.text.0.get(self.used..).unwrap_or_default()
     }
 
     fn skip(&mut self, n: usize) {
         self.used += n;
         self.start += n as u64;
-        if self.used >= self.text.len() {
-            self.text.clear();
+        if self.used >= self.text.0.len() {
+            self.text.0.clear();
             self.used = 0;
         }
     }
@@ -256,9 +289,8 @@ impl Reading {
 impl Reading {
     /// Lets go of what was given away, so that a long file takes no more memory than a piece of it.
     fn forget(&mut self) {
-        let given = self.text.floor_char_boundary(self.used);
-        self.text.drain(..given);
-        self.used -= given;
+        self.text.0.drain(..self.used);
+        self.used = 0;
     }
 }
 

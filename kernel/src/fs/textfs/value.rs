@@ -5,6 +5,7 @@
 //!   flag    "0\n" "1" "2"             a number; tracing_on takes any but 0 for on
 //!   onoff   "1" "y" "on" "0" "n" "off" …   what debugfs takes for a switch (kstrtobool)
 //!   word    "nop\n"                   text without the white space around it
+//!   mask    "f\n" "0,f" ""            bits in hexadecimal, with commas at will
 //! ```
 //!
 //! What is something else is EINVAL, and a number beyond 64 bits ERANGE. Pure; also tested on the host.
@@ -18,6 +19,24 @@ pub(crate) fn word(data: &[u8]) -> Result<&str, Errno> {
         return Err(Errno::EINVAL);
     }
     Ok(text.trim_ascii())
+}
+
+/// The same for a write of at most `max` bytes.
+pub(crate) fn short_word(data: &[u8], max: usize) -> Result<&str, Errno> {
+    if data.len() > max { Err(Errno::EINVAL) } else { word(data) }
+}
+
+/// A set of `bits` things. One that is not there is EOVERFLOW.
+pub(crate) fn mask(data: &[u8], bits: u32) -> Result<u32, Errno> {
+    let mut mask = 0u64;
+    for byte in word(data)?.bytes().filter(|byte| *byte != b',') {
+        let digit = char::from(byte).to_digit(16).ok_or(Errno::EINVAL)?;
+        mask = mask << 4 | u64::from(digit);
+        if mask >> bits.min(32) != 0 {
+            return Err(Errno::EOVERFLOW);
+        }
+    }
+    Ok(mask as u32)
 }
 
 /// A decimal number.
@@ -50,7 +69,7 @@ pub(crate) fn onoff(data: &[u8]) -> Result<bool, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::{flag, number, onoff, word};
+    use super::{flag, mask, number, onoff, short_word, word};
     use tracecore::errno::Errno;
 
     #[test]
@@ -76,6 +95,30 @@ mod tests {
         for text in ["", "x", "7", "o", "oX"] {
             assert_eq!(onoff(text.as_bytes()), Err(Errno::EINVAL), "{text:?}");
         }
+    }
+
+    #[test]
+    fn masks_are_hexadecimal() {
+        for (text, value) in [("f", 15), ("0,f\n", 15), ("", 0), (" 3 ", 3), (",,", 0), ("00000008", 8)] {
+            assert_eq!(mask(text.as_bytes(), 4), Ok(value), "{text:?}");
+        }
+        for (text, errno) in [
+            ("10", Errno::EOVERFLOW),
+            ("1,00000000,0", Errno::EOVERFLOW),
+            ("3-4", Errno::EINVAL),
+            ("0x1", Errno::EINVAL),
+            ("junk", Errno::EINVAL),
+            ("1 2", Errno::EINVAL),
+        ] {
+            assert_eq!(mask(text.as_bytes(), 4), Err(errno), "{text:?}");
+        }
+        assert_eq!(mask(b"ffffffff", 32), Ok(u32::MAX));
+    }
+
+    #[test]
+    fn words_have_a_length() {
+        assert_eq!(short_word(b"nop\n", 4), Ok("nop"));
+        assert_eq!(short_word(b"nop\n", 3), Err(Errno::EINVAL));
     }
 
     #[test]

@@ -1,0 +1,165 @@
+//! `trace_options` and `options/`: how records are shown, and a little of how they are made.
+//!
+//! A write to `trace_options` is a name, or `no` and a name; a file of `options/` is a switch. Only options that do
+//! something are here: what belongs to tracers that there are not yet is refused like any other unknown name.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use tracecore::errno::Errno;
+use tracecore::ring::Mode;
+use tracecore::text::{Form, Style};
+
+use super::{clock, rings};
+use crate::fs::textfs::{Text, value};
+use crate::fs::tracefs;
+use crate::task::Mutex;
+
+/// An option, by its place in [`OPTIONS`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opt {
+    /// `sym-offset`: the place in a writer with its offset.
+    SymOffset,
+    /// `sym-addr`: its address too.
+    SymAddr,
+    /// `raw`: numbers.
+    Raw,
+    /// `hex`: numbers in hexadecimal.
+    Hex,
+    /// `bin`: numbers as bytes.
+    Bin,
+    /// `fields`: fields by name.
+    Fields,
+    /// `annotate`: a line where the records of a CPU begin whose older ones are lost.
+    Annotate,
+    /// `printk-msg-only`: texts of `trace_marker` alone.
+    PrintsOnly,
+    /// `context-info`: the columns before the text.
+    Context,
+    /// `record-cmd`: names of tasks are remembered.
+    RecordCmd,
+    /// `overwrite`: full rings lose their oldest records, else the newest.
+    Overwrite,
+    /// `irq-info`: the five letters.
+    Irqs,
+    /// `markers`: `trace_marker` records.
+    Markers,
+    /// `pause-on-trace`: nothing is recorded while `trace` is open.
+    PauseOnTrace,
+}
+
+/// Names, in Linux's order, and which are on at boot.
+const OPTIONS: [(&str, Opt, bool); 14] = [
+    ("sym-offset", Opt::SymOffset, false),
+    ("sym-addr", Opt::SymAddr, false),
+    ("raw", Opt::Raw, false),
+    ("hex", Opt::Hex, false),
+    ("bin", Opt::Bin, false),
+    ("fields", Opt::Fields, false),
+    ("annotate", Opt::Annotate, true),
+    ("printk-msg-only", Opt::PrintsOnly, false),
+    ("context-info", Opt::Context, true),
+    ("record-cmd", Opt::RecordCmd, true),
+    ("overwrite", Opt::Overwrite, true),
+    ("irq-info", Opt::Irqs, true),
+    ("markers", Opt::Markers, true),
+    ("pause-on-trace", Opt::PauseOnTrace, false),
+];
+
+impl Opt {
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    /// Is it on?
+    pub(super) fn is_on(self) -> bool {
+        CHOSEN.load(Ordering::Relaxed) & self.bit() != 0
+    }
+
+    fn set(self, on: bool) -> Result<(), Errno> {
+        let _changing = CHANGING.lock();
+        if self == Self::Overwrite {
+            rings::set_mode(if on { Mode::Overwrite } else { Mode::DiscardNewest });
+        }
+        if on {
+            CHOSEN.fetch_or(self.bit(), Ordering::Relaxed);
+        } else {
+            CHOSEN.fetch_and(!self.bit(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+const fn at_boot() -> u32 {
+    let (mut bits, mut i) = (0, 0);
+    while i < OPTIONS.len() {
+        if OPTIONS[i].2 {
+            bits |= OPTIONS[i].1.bit();
+        }
+        i += 1;
+    }
+    bits
+}
+
+static CHOSEN: AtomicU32 = AtomicU32::new(at_boot());
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// How records are to be shown.
+pub(super) fn style() -> Style {
+    // Linux looks for them in this order.
+    let forms =
+        [(Opt::Bin, Form::Binary), (Opt::Hex, Form::Hex), (Opt::Raw, Form::Raw), (Opt::Fields, Form::Fields)];
+    Style {
+        times: clock::times(),
+        form: forms.iter().find(|(opt, _)| opt.is_on()).map_or(Form::Sentence, |(_, form)| *form),
+        context: Opt::Context.is_on(),
+        irqs: Opt::Irqs.is_on(),
+        prints_only: Opt::PrintsOnly.is_on(),
+        symbol_offset: Opt::SymOffset.is_on(),
+        symbol_address: Opt::SymAddr.is_on(),
+    }
+}
+
+/// The longest name that is taken, as on Linux.
+const MAX_NAME: usize = 63;
+
+pub(super) fn init() {
+    let root = tracefs::tracefs();
+    root.file(
+        "trace_options",
+        Text::new(0o640)
+            .show(|out| {
+                OPTIONS
+                    .iter()
+                    .try_for_each(|(name, opt, _)| {
+                        writeln!(out, "{}{name}", if opt.is_on() { "" } else { "no" })
+                    })
+                    .map_err(|_| Errno::ENOMEM)
+            })
+            .write(|data| {
+                let word = value::short_word(data, MAX_NAME)?;
+                let find =
+                    |name: &str| OPTIONS.iter().find(|(known, ..)| *known == name).map(|(_, opt, _)| *opt);
+                let on = find(word).map(|opt| (opt, true));
+                let (opt, on) =
+                    on.or_else(|| Some((find(word.strip_prefix("no")?)?, false))).ok_or(Errno::EINVAL)?;
+                opt.set(on)?;
+                Ok(data.len())
+            }),
+    );
+    let dir = root.dir("options", 0o750);
+    for (name, opt, _) in OPTIONS {
+        dir.file(
+            name,
+            Text::new(0o640)
+                .show(move |out| writeln!(out, "{}", u8::from(opt.is_on())).map_err(|_| Errno::ENOMEM))
+                .write(move |data| {
+                    match value::number(data)? {
+                        0 => opt.set(false)?,
+                        1 => opt.set(true)?,
+                        _ => return Err(Errno::EINVAL),
+                    }
+                    Ok(data.len())
+                }),
+        );
+    }
+}
