@@ -15,6 +15,8 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::entry::EntryRegs;
@@ -33,15 +35,28 @@ pub(crate) enum Verdict {
     Decline,
 }
 
-/// A call that has returned.
-#[derive(Debug)]
+/// A call that has returned: its entry on the shadow stack.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Returned<'a> {
+    entry: *mut shadow::Entry,
+    data_words: usize,
+    stays: PhantomData<&'a ()>,
+}
+
+impl<'a> Returned<'a> {
     /// The function.
-    pub(crate) function: u64,
-    /// Where its caller goes on.
-    pub(crate) return_ip: u64,
+    #[inline(always)]
+    pub(crate) fn function(self) -> u64 {
+        // SAFETY: the entry is on the running task's stack until the listener has returned.
+        unsafe { (*self.entry).function() }
+    }
+
     /// What the entry listener left; what it did not write holds anything.
-    pub(crate) data: &'a [u64],
+    #[inline(always)]
+    pub(crate) fn data(self) -> &'a [u64] {
+        // SAFETY: as above, and nobody else refers to the words.
+        unsafe { Shadow::data(self.entry, self.data_words) }
+    }
 }
 
 /// Who is told of a function's returns.
@@ -55,7 +70,7 @@ pub(crate) trait Listener: Send + Sync {
     }
 
     /// At the return. May change the results.
-    fn exit(&self, returned: &Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin);
+    fn exit(&self, returned: Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin);
 
     /// Whether [`Listener::entry`] does anything. Asked once.
     fn has_entry(&self) -> bool {
@@ -118,15 +133,35 @@ struct Counts {
 
 /// What entries on shadow stacks name.
 pub(crate) struct Hook {
-    listener: Arc<dyn Listener>,
-    has_entry: bool,
+    /// As it is called; `owner` keeps it. (An `Arc` would take five more instructions to find its value.)
+    listener: NonNull<dyn Listener>,
     data_words: usize,
+    has_entry: bool,
     max_active: u32,
     /// Calls under way.
     active: AtomicU32,
     /// Its owner has gone: returns are nobody's business.
     gone: AtomicBool,
     counts: Counts,
+    _owner: Arc<dyn Listener>,
+}
+
+// SAFETY: `listener` is a shared reference in all but name, to what `_owner` shares, and listeners are Send and Sync.
+unsafe impl Send for Hook {}
+// SAFETY: as above.
+unsafe impl Sync for Hook {}
+
+/// Why a call takes the slow way in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Slow {
+    /// The listener wants to see it.
+    Entry,
+    /// The task has no shadow stack.
+    Storage,
+    /// There is no room in it.
+    Room,
+    /// As many calls as may be are under way.
+    Active,
 }
 
 impl Hook {
@@ -136,32 +171,82 @@ impl Hook {
         let has_entry = listener.has_entry();
         (data_words <= MAX_DATA_WORDS).then(|| {
             Arc::new(Self {
-                listener,
-                has_entry,
+                listener: NonNull::from(&*listener),
                 data_words,
+                has_entry,
                 max_active,
                 active: AtomicU32::new(0),
                 gone: AtomicBool::new(false),
                 counts: Counts::default(),
+                _owner: listener,
             })
         })
     }
 
-    /// At the entry of `function`, which would return to `returns_to`: shall it return to the trampoline?
     #[inline(always)]
-    pub(super) fn enter(&self, function: u64, returns_to: u64, regs: EntryRegs<'_>, pin: &CpuPin) -> bool {
-        if self.active.fetch_add(1, Ordering::Relaxed) >= self.max_active {
-            return leave_out(self, &self.counts.active);
-        }
-        let Some(shadow) = Shadow::current(pin) else { return leave_out(self, &self.counts.storage) };
-        let Some(at) = shadow.room(self.data_words) else { return leave_out(self, &self.counts.room) };
+    fn listener(&self) -> &dyn Listener {
+        // SAFETY: `_owner` keeps it as long as `self`.
+        unsafe { self.listener.as_ref() }
+    }
+
+    /// At the entry of `function`, which would return to `returns_to` with this stack pointer. Good: the call is caught, and
+    /// shall return to the trampoline. Else [`Hook::catch_slowly`] has to see to it.
+    ///
+    /// Interrupts are masked: what is written above the top of the shadow stack is nobody else's.
+    #[inline(always)]
+    pub(super) fn catch(&self, function: u64, returns_to: u64, sp: u64, pin: &CpuPin) -> Result<(), Slow> {
         if self.has_entry {
-            // SAFETY: there is so much room, above the top: nobody else's.
-            let data = unsafe { Shadow::data(at, self.data_words) };
-            if self.listener.entry(regs, data, pin) == Verdict::Decline {
-                self.active.fetch_sub(1, Ordering::Relaxed);
-                return false;
+            return Err(Slow::Entry);
+        }
+        let shadow = Shadow::current(pin).ok_or(Slow::Storage)?;
+        let at = shadow.room(self.data_words).ok_or(Slow::Room)?;
+        if self.active.fetch_add(1, Ordering::Relaxed) >= self.max_active {
+            return Err(Slow::Active);
+        }
+        // SAFETY: the room was found with these words, in this very context.
+        unsafe { shadow.push(at, self.data_words, returns_to, sp, self, function) };
+        Ok(())
+    }
+
+    /// What [`Hook::catch`] did not do: asks the listener, or counts a miss. Says whether the call is caught.
+    pub(super) fn catch_slowly(
+        &self,
+        why: Slow,
+        function: u64,
+        returns_to: u64,
+        regs: EntryRegs<'_>,
+        pin: &CpuPin,
+    ) -> bool {
+        let miss = |count: &AtomicU64| {
+            count.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        match why {
+            Slow::Storage => return miss(&self.counts.storage),
+            Slow::Room => {
+                Shadow::current(pin).inspect(|shadow| shadow.count_exhausted());
+                return miss(&self.counts.room);
             }
+            Slow::Active => {
+                self.active.fetch_sub(1, Ordering::Relaxed);
+                return miss(&self.counts.active);
+            }
+            Slow::Entry => {}
+        }
+        let Some(shadow) = Shadow::current(pin) else { return miss(&self.counts.storage) };
+        let Some(at) = shadow.room(self.data_words) else {
+            shadow.count_exhausted();
+            return miss(&self.counts.room);
+        };
+        if self.active.fetch_add(1, Ordering::Relaxed) >= self.max_active {
+            self.active.fetch_sub(1, Ordering::Relaxed);
+            return miss(&self.counts.active);
+        }
+        // SAFETY: there is so much room, above the top: nobody else's.
+        let data = unsafe { Shadow::data(at, self.data_words) };
+        if self.listener().entry(regs, data, pin) == Verdict::Decline {
+            self.active.fetch_sub(1, Ordering::Relaxed);
+            return false;
         }
         // SAFETY: the room was found with these words. What a listener calls is not hooked: it is a handler.
         unsafe { shadow.push(at, self.data_words, returns_to, regs.sp(), self, function) };
@@ -173,17 +258,21 @@ impl Hook {
     pub(super) fn exit(&self, entry: *mut shadow::Entry, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
         if self.gone.load(Ordering::Relaxed) {
             ghost(pin);
-        } else {
-            let ran = kprobes::as_handler(core::ptr::from_ref(self).expose_provenance() as u64, pin, || {
-                // SAFETY: the entry is on this task's stack, whose words nobody else touches.
-                let (function, data) = unsafe { ((*entry).function(), Shadow::data(entry, self.data_words)) };
-                let return_ip = regs.pc();
-                self.listener.exit(&Returned { function, return_ip, data }, regs, pin);
-            });
-            if !ran {
-                self.counts.in_handler.fetch_add(1, Ordering::Relaxed);
-            }
+            return;
         }
+        let id = core::ptr::from_ref(self).expose_provenance() as u64;
+        let ran = kprobes::as_handler(id, pin, || {
+            let returned = Returned { entry, data_words: self.data_words, stays: PhantomData };
+            self.listener().exit(returned, regs, pin);
+        });
+        if !ran {
+            self.counts.in_handler.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The call is over: the entry may go, and the hook if it is gone.
+    #[inline(always)]
+    pub(super) fn over(&self) {
         self.active.fetch_sub(1, Ordering::Release);
     }
 
@@ -224,20 +313,11 @@ impl Hook {
 
     /// What lists call it.
     pub(super) fn name(&self) -> &str {
-        self.listener.name()
+        self.listener().name()
     }
 }
 
 noinstr! {
-    /// A call that is not caught.
-    #[cold]
-    #[inline(never)]
-    fn leave_out(hook: &Hook, count: &AtomicU64) -> bool {
-        hook.active.fetch_sub(1, Ordering::Relaxed);
-        count.fetch_add(1, Ordering::Relaxed);
-        false
-    }
-
     /// A call of a hook that is gone has ended.
     #[cold]
     #[inline(never)]

@@ -13,7 +13,7 @@ use a64::{Class, Reason, Sim, classify};
 use tracecore::errno::Errno;
 
 use super::entry::EntryRegs;
-use super::hook::{self, Hook, Listener, Missed};
+use super::hook::{self, Hook, Listener, Missed, Slow};
 use super::{storage, trampoline};
 use crate::arch::cpu;
 use crate::exception::PtRegs;
@@ -86,14 +86,28 @@ struct AtEntry {
 impl Handler for AtEntry {
     #[inline]
     fn pre(&self, _: u64, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
-        if self.hook.enter(self.function, regs.lr(), EntryRegs::from(&*regs), pin) {
-            regs.user_mut().x[30] = trampoline::addr();
+        match self.hook.catch(self.function, regs.lr(), regs.sp(), pin) {
+            Ok(()) => {
+                regs.user_mut().x[30] = trampoline::addr();
+                Flow::Continue
+            }
+            Err(why) => self.slowly(why, regs, pin),
         }
-        Flow::Continue
     }
 
     fn name(&self) -> &str {
         self.hook.name()
+    }
+}
+
+impl AtEntry {
+    #[cold]
+    #[inline(never)]
+    fn slowly(&self, why: Slow, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
+        if self.hook.catch_slowly(why, self.function, regs.lr(), EntryRegs::from(&*regs), pin) {
+            regs.user_mut().x[30] = trampoline::addr();
+        }
+        Flow::Continue
     }
 }
 

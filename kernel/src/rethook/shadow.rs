@@ -102,14 +102,24 @@ impl Shadow {
         self.top.store(self.base(), Ordering::Relaxed);
     }
 
+    /// Behind the first entry, which stays: no call has its SP of 0, so who looks at the last entry need not ask whether
+    /// there is one.
+    #[inline(always)]
     fn base(&self) -> *mut u8 {
-        self.room.get().cast()
+        self.room.get().cast::<u8>().wrapping_add(size_of::<Entry>())
+    }
+
+    #[inline(always)]
+    fn end(&self) -> *mut u8 {
+        self.room.get().cast::<u8>().wrapping_add(ROOM * 8)
     }
 
     /// That of the running task, if it has one.
     #[inline(always)]
     pub(super) fn current(_pin: &impl Pinned) -> Option<&Self> {
-        Self::of(&task::current())
+        // Relaxed: what is reached through the pointer depends on it, which is order enough on this machine.
+        // SAFETY: as in `of`.
+        unsafe { task::current().trace.load(Ordering::Relaxed).cast::<Self>().as_ref() }
     }
 
     /// That of a task. It lives as long as the task.
@@ -123,12 +133,12 @@ impl Shadow {
     #[inline(always)]
     pub(super) fn room(&self, data_words: usize) -> Option<*mut Entry> {
         let entry = self.top.load(Ordering::Relaxed).wrapping_add(data_words * 8);
-        let last = self.base().wrapping_add(ROOM * 8 - size_of::<Entry>());
-        if entry > last {
-            self.exhausted.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(entry.cast())
+        (entry <= self.end().wrapping_sub(size_of::<Entry>())).then(|| entry.cast())
+    }
+
+    /// Counts a function that runs unhooked because there is no room.
+    pub(super) fn count_exhausted(&self) {
+        self.exhausted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The data before an entry.
@@ -163,8 +173,13 @@ impl Shadow {
         self.top.store(at.wrapping_add(1).cast(), Ordering::Relaxed);
     }
 
-    /// The entry on top.
+    /// The entry on top; the one that stays if there is no other.
     #[inline(always)]
+    pub(super) fn top(&self) -> *mut Entry {
+        self.top.load(Ordering::Relaxed).cast::<Entry>().wrapping_sub(1)
+    }
+
+    /// The entry on top, if there is one.
     pub(super) fn last(&self) -> Option<*mut Entry> {
         let top = self.top.load(Ordering::Relaxed);
         (top != self.base()).then(|| top.cast::<Entry>().wrapping_sub(1))
@@ -179,10 +194,14 @@ impl Shadow {
     }
 
     /// Takes the last entry away.
+    ///
+    /// # Safety
+    /// `last` is the entry on top, and not the one that stays.
     #[inline(always)]
-    pub(super) fn pop(&self, entry: &Entry) {
-        let top = self.top.load(Ordering::Relaxed);
-        self.top.store(top.wrapping_sub(entry.size()), Ordering::Relaxed);
+    pub(super) unsafe fn pop(&self, last: *mut Entry) {
+        // SAFETY: the caller's promise.
+        let size = unsafe { (*last).size() };
+        self.top.store(last.wrapping_add(1).cast::<u8>().wrapping_sub(size), Ordering::Relaxed);
     }
 
     /// Functions that ran unhooked for want of room.
@@ -203,7 +222,7 @@ impl Shadow {
         let mut top = self.top.load(Ordering::Relaxed).addr();
         let mut found = None;
         while let Some(entry) = top.checked_sub(size_of::<Entry>()).filter(|entry| *entry >= base) {
-            let Some(words) = self.words((entry - base) / 8) else { break };
+            let Some(words) = self.words((entry - self.room.get().addr()) / 8) else { break };
             let [returns_to, sp, _, function_size] = words;
             if sp > next && next != 0 {
                 break;

@@ -26,15 +26,15 @@ noinstr! {
         // SAFETY: interrupts are masked.
         let pin = unsafe { CpuPin::assume() };
         let Some(shadow) = Shadow::current(&pin) else { lost(regs) };
-        match shadow.last() {
-            // SAFETY: the entry is on this task's stack.
-            Some(last) if unsafe { (*last).sp == regs.sp() && (*last).returns_to != addr() } => {
-                // SAFETY: as above; it stays until it is popped here.
-                let entry = unsafe { *last };
-                regs.set_return_ip(entry.returns_to);
-                finish(shadow, last, &entry, regs, &pin);
-            }
-            _ => several(shadow, regs, &pin),
+        let last = shadow.top();
+        // SAFETY: the entry is on this task's stack.
+        let (sp, returns_to) = unsafe { ((*last).sp, (*last).returns_to) };
+        if sp == regs.sp() && returns_to != addr() {
+            regs.set_return_ip(returns_to);
+            // SAFETY: it is the last, and one of a call.
+            unsafe { finish(shadow, last, regs, &pin) };
+        } else {
+            several(shadow, regs, &pin);
         }
         daif::restore(daif);
     }
@@ -45,14 +45,14 @@ noinstr! {
     fn several(shadow: &Shadow, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
         // Entries of deeper calls belong to functions whose stack was given up without a return.
         while let Some(last) = shadow.last() {
-            // SAFETY: the entry is on this task's stack, and so is that its hook lives.
-            let entry = unsafe { *last };
-            if entry.sp >= regs.sp() {
-                break;
+            // SAFETY: the entry is on this task's stack, its hook lives, and it is the last.
+            unsafe {
+                if (*last).sp >= regs.sp() {
+                    break;
+                }
+                (*(*last).hook).drop_call(pin);
+                shadow.pop(last);
             }
-            // SAFETY: as above.
-            unsafe { &*entry.hook }.drop_call(pin);
-            shadow.pop(&entry);
         }
         let mut at = shadow.last();
         let returns_to = loop {
@@ -69,10 +69,13 @@ noinstr! {
         };
         regs.set_return_ip(returns_to);
         while let Some(last) = shadow.last() {
-            // SAFETY: the entry is on this task's stack.
-            let entry = unsafe { *last };
-            finish(shadow, last, &entry, regs, pin);
-            if entry.returns_to != addr() {
+            // SAFETY: the entry is on this task's stack, the last, and one of a call.
+            let lowest = unsafe {
+                let lowest = (*last).returns_to != addr();
+                finish(shadow, last, regs, pin);
+                lowest
+            };
+            if lowest {
                 break;
             }
         }
@@ -89,13 +92,20 @@ noinstr! {
     }
 }
 
-/// Tells the listener of an entry, and takes the entry away.
+/// Tells the listener of the last entry, and takes the entry away.
+///
+/// # Safety
+/// `last` is the last entry of this stack, and one of a call.
 #[inline(always)]
-fn finish(shadow: &Shadow, at: *mut Entry, entry: &Entry, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
+unsafe fn finish(shadow: &Shadow, last: *mut Entry, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
+    // Read again behind the call: to keep it would take the stack as well.
     // SAFETY: the count of calls under way keeps the hook alive; interrupts are masked, so it is not freed before the next
     // quiet point even where this call was the last.
-    unsafe { &*entry.hook }.exit(at, regs, pin);
-    shadow.pop(entry);
+    unsafe {
+        (*(*last).hook).exit(last, regs, pin);
+        (*(*last).hook).over();
+        shadow.pop(last);
+    }
 }
 
 global_asm!(

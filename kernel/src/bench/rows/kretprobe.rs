@@ -22,7 +22,7 @@ pub(super) const BENCHES: &[Bench] = &[
 struct Empty;
 
 impl Listener for Empty {
-    fn exit(&self, _: &Returned<'_>, _: &mut FtraceRegs<Return>, _: &CpuPin) {}
+    fn exit(&self, _: Returned<'_>, _: &mut FtraceRegs<Return>, _: &CpuPin) {}
 }
 
 fn empty(b: &mut Bencher) -> BenchResult {

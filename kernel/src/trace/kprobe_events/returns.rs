@@ -12,7 +12,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use a64::{Reg, Registers};
+use a64::Reg;
 use tracecore::fetch::{Env, Hit, Program, REGISTER_ARGS};
 use tracecore::filter::Filter;
 use tracecore::probe::{Arg, Definition, ErrorKind, Kind, ProbeError, place_error};
@@ -52,11 +52,11 @@ impl ReturnRecorder {
 
     /// A return, of an event that has a filter.
     #[inline(never)]
-    fn judge(&self, filter: &Filter, returned: &Returned<'_>, regs: Registers<'_>, pin: &CpuPin) {
+    fn judge(&self, filter: &Filter, returned: Returned<'_>, regs: &FtraceRegs<Return>, pin: &CpuPin) {
         let needs_comm = self.program.has_texts() || filter.needs_comm();
         let comm = if needs_comm { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs, comm: &comm, entry_args: returned.data, env: &ENV };
-        let (function, return_ip) = (returned.function, returned.return_ip);
+        let hit = Hit { regs: regs.registers(), comm: &comm, entry_args: returned.data(), env: &ENV };
+        let (function, return_ip) = (returned.function(), regs.pc());
         match buffer::record_return_if(pin, filter, self.id, function, return_ip, &self.program, &hit) {
             Ok(true) => comms::note(),
             Ok(false) => self.filter.count(),
@@ -78,15 +78,15 @@ impl Listener for ReturnRecorder {
     }
 
     #[inline]
-    fn exit(&self, returned: &Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
+    fn exit(&self, returned: Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
         self.hits.count();
         if let Some(filter) = self.filter.active(pin) {
-            self.judge(filter, returned, regs.registers(), pin);
+            self.judge(filter, returned, regs, pin);
             return;
         }
         let comm = if self.program.has_texts() { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.registers(), comm: &comm, entry_args: returned.data, env: &ENV };
-        let (function, return_ip) = (returned.function, returned.return_ip);
+        let hit = Hit { regs: regs.registers(), comm: &comm, entry_args: returned.data(), env: &ENV };
+        let (function, return_ip) = (returned.function(), regs.pc());
         // A record that is refused is counted by the ring.
         if buffer::record_return(pin, self.id, function, return_ip, &self.program, &hit).is_ok() {
             comms::note();
