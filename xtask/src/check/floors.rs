@@ -27,7 +27,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
 
 /// Functions of `main.rs` that boot code jumps to.
 const ROOT_ITEMS: &[&str] = &["kernel_main", "secondary_main"];
-/// Files of a room that hold its tests or benchmarks.
+/// Files and folders of a room that hold its tests or benchmarks.
 const ABOVE: &[&str] = &["tests.rs", "selftest.rs", "selftests.rs", "bench.rs", "benches.rs"];
 
 /// Checks every file under `kernel/src`.
@@ -44,8 +44,8 @@ pub fn check(source: &Path) -> Result<Findings> {
 /// What is wrong in one file, whose path is relative to `kernel/src`.
 fn check_file(path: &str, text: &str) -> Vec<String> {
     let room = path.split('/').next().unwrap_or(path).trim_end_matches(".rs");
-    let file = path.rsplit('/').next().unwrap_or(path);
-    if path == "main.rs" || (file != path && ABOVE.contains(&file)) {
+    let above = |part: &str| ABOVE.iter().any(|name| part == *name || name.strip_suffix(".rs") == Some(part));
+    if path == "main.rs" || path.split('/').skip(1).any(above) {
         return Vec::new();
     }
     let Some(own) = floor(room) else {
