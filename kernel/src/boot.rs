@@ -24,13 +24,29 @@ use crate::arch::{MAX_CPUS, PAGE_SIZE, cpu, pmu, semihosting, timer, uart};
 /// Ranges of RAM that can be told apart at most; more are passed over and counted.
 const MAX_MEM_RANGES: usize = 16;
 
+/// Slots of virtio-mmio that are remembered at most; QEMU's `virt` has as many.
+pub(crate) const MAX_VIRTIO: usize = 32;
+
+/// A place where a virtio device may be: physical address of its registers, their size, and its interrupt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VirtioSlot {
+    /// Physical address.
+    pub(crate) base: usize,
+    /// Bytes.
+    pub(crate) len: usize,
+    /// Interrupt number.
+    pub(crate) irq: u32,
+}
+
 /// What the boot loader told us.
 pub(crate) struct BootInfo {
     mem: [Range<usize>; MAX_MEM_RANGES],
     mem_len: usize,
     cpus: [u64; MAX_CPUS],
     cpus_len: usize,
-    /// Ranges of RAM and CPUs for which there was no room here.
+    virtio: [VirtioSlot; MAX_VIRTIO],
+    virtio_len: usize,
+    /// Ranges of RAM, CPUs and slots for which there was no room here.
     pub(crate) ignored: usize,
     /// Exception level of entry: 1 or 2.
     pub(crate) boot_el: u64,
@@ -63,6 +79,11 @@ impl BootInfo {
     /// MPIDR affinities of the CPUs, the boot CPU first.
     pub(crate) fn cpus(&self) -> &[u64] {
         &self.cpus[..self.cpus_len]
+    }
+
+    /// Where virtio devices may be.
+    pub(crate) fn virtio(&self) -> &[VirtioSlot] {
+        &self.virtio[..self.virtio_len]
     }
 
     /// The initial RAM file system, in the linear map.
@@ -234,6 +255,8 @@ fn read_device_tree(fdt: Fdt<'static>) -> BootInfo {
         mem_len: 0,
         cpus: [0; MAX_CPUS],
         cpus_len: 0,
+        virtio: [VirtioSlot::default(); MAX_VIRTIO],
+        virtio_len: 0,
         ignored: 0,
         boot_el: 0,
         image: NOTHING,
@@ -250,7 +273,18 @@ fn read_device_tree(fdt: Fdt<'static>) -> BootInfo {
     info.cpus[0] = boot_cpu;
     info.cpus_len = 1;
     for node in root.children() {
-        if text(node, "device_type") == Some("memory") {
+        // By far the most: first.
+        if node.is_compatible("virtio,mmio") {
+            if let Some((range, irq)) = first_reg(node, 0).zip(interrupt(node, 0)) {
+                match info.virtio.get_mut(info.virtio_len) {
+                    Some(slot) => {
+                        *slot = VirtioSlot { base: range.start, len: range.len(), irq };
+                        info.virtio_len += 1;
+                    }
+                    None => info.ignored += 1,
+                }
+            }
+        } else if text(node, "device_type") == Some("memory") {
             let mut index = 0;
             while let Some(range) = first_reg(node, index) {
                 info.add_mem(range);
@@ -322,6 +356,15 @@ fn map_machine(info: &BootInfo, dtb: usize) {
     }
     if let Some((base, _)) = info.uart {
         map(base..base + PAGE_SIZE, Perm::Device);
+    }
+    // Slots lie side by side, several to a page.
+    let mut last = 0..0;
+    for slot in info.virtio() {
+        let pages = slot.base & !(PAGE_SIZE - 1)..(slot.base + slot.len).next_multiple_of(PAGE_SIZE);
+        if pages != last {
+            map(pages.clone(), Perm::Device);
+            last = pages;
+        }
     }
     match info.gic {
         Some(gic::Description::V3 { gicd, gicr }) => {

@@ -27,6 +27,7 @@ mod text;
 mod tracepoint;
 
 // F3: services.
+mod block;
 #[expect(unsafe_code, reason = "calls handlers through untyped slots")]
 mod irq;
 mod klog;
@@ -111,6 +112,8 @@ fn init() {
     log::info!("smp: {cpus} CPUs");
     // Who runs softirqs when there are too many.
     task::ksoftirqd::start().expect("memory for workers");
+    // Block devices, if there are any.
+    block::init().expect("a free softirq");
     // Files: the initramfs at `/`, and the trees in it; keys from the console.
     fs::init().expect("memory for the file systems");
     // Rings, events, and their files.

@@ -23,6 +23,7 @@ pub mod commands;
 pub mod cpio;
 #[expect(unsafe_code, reason = "asks the host's kernel to end QEMU with us, between fork and exec")]
 mod die_with_parent;
+pub mod disk;
 pub mod image;
 pub mod initramfs;
 pub mod machine;

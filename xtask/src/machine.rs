@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::build::{self, Built};
+use crate::disk::{self, NewDisk};
 use crate::initramfs::{GuestFile, SCRIPT};
 use crate::tools;
 
@@ -48,6 +49,18 @@ pub struct Machine {
     /// Put a host file into the guest's root file system (repeatable)
     #[arg(long = "file", value_name = "HOST[=GUEST]")]
     pub files: Vec<GuestFile>,
+    /// Give the machine a disk, /dev/vda: a file, as raw sectors
+    #[arg(long, value_name = "FILE")]
+    pub disk: Option<PathBuf>,
+    /// Give it a fresh disk for this run: `fat:SIZE` or `blank:SIZE`, as fat:8M
+    #[arg(long, value_name = "WHAT", conflicts_with = "disk")]
+    pub new_disk: Option<NewDisk>,
+    /// What touches this sector of the disk fails
+    #[arg(long, value_name = "N")]
+    pub bad_sector: Option<u64>,
+    /// The rules by which QEMU lets requests fail.
+    #[arg(skip)]
+    pub blkdebug: Option<PathBuf>,
     /// Where QEMU logs the address of every instruction it executes.
     #[arg(skip)]
     pub trace: Option<PathBuf>,
@@ -67,6 +80,10 @@ impl Default for Machine {
             qemu: None,
             elf: None,
             files: Vec::new(),
+            disk: None,
+            new_disk: None,
+            bad_sector: None,
+            blkdebug: None,
             trace: None,
         }
     }
@@ -104,7 +121,7 @@ impl Machine {
         Ok(<Options as clap::Parser>::try_parse_from(options.split_whitespace())?.machine)
     }
 
-    /// QEMU's arguments. The machine has no device but what `virt` always has: no network, no disk.
+    /// QEMU's arguments. The machine has no device but what `virt` always has, and a disk if one is given.
     pub fn arguments(
         &self,
         image: &Path,
@@ -140,6 +157,7 @@ impl Machine {
         add(&["-kernel", &image.to_string_lossy(), "-initrd", &initrd.to_string_lossy()]);
         let command_line = self.command_line(scripted);
         add(&["-append", &command_line]);
+        args.extend(disk::arguments(self));
         args
     }
 

@@ -46,7 +46,7 @@ use anyhow::{Context, Result};
 use crate::build::Built;
 use crate::initramfs::{SCRIPT, Tree};
 use crate::machine::{Console, Machine};
-use crate::{die_with_parent, tools};
+use crate::{die_with_parent, disk, tools};
 
 /// The status of a run that did not end in its time, as `timeout` has it.
 pub const STATUS_TIMEOUT: u8 = 124;
@@ -113,6 +113,7 @@ pub fn interactive(built: &Built, machine: &Machine) -> Result<End> {
     let qemu = tools::qemu(machine.qemu.as_deref())?;
     let folder = Folder::new()?;
     let initrd = pack_initrd(&folder.path, machine, None)?;
+    let machine = &disk::prepare(machine, &folder.path)?;
     let mut command = Command::new(qemu);
     command.args(machine.arguments(&built.image, &initrd, Console::Terminal, false));
     eprintln!("Ctrl-A X leaves");
@@ -125,6 +126,7 @@ pub fn script(built: &Built, machine: &Machine, script: &[u8], streams: Streams)
     let qemu = tools::qemu(machine.qemu.as_deref())?;
     let folder = Folder::new()?;
     let initrd = pack_initrd(&folder.path, machine, Some(script))?;
+    let machine = &disk::prepare(machine, &folder.path)?;
     let socket = folder.path.join("console");
     let listener = UnixListener::bind(&socket).context("could not make the console's socket")?;
     let console = Arc::new(Mutex::new(Vec::new()));

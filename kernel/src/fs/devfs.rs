@@ -8,7 +8,9 @@
 //! | `kmsg` | 1,11 | the kernel log, a record per read | a line for the log |
 //! | `console` | 5,1 | keys | the terminal |
 //!
-//! The last two belong to other rooms, which hand in what stands behind the name with [`provide`]. Numbers as
+//! | `vda` … | 254,0 … | block devices, by `blockdev` | |
+//!
+//! The last ones belong to other rooms, which hand in what stands behind the name with [`provide`]. Numbers as
 //! in Linux's `Documentation/admin-guide/devices.txt`.
 
 use super::ramfs;
@@ -48,7 +50,17 @@ pub(crate) fn provide(
     rdev: (u16, u16),
     file: Arc<dyn File>,
 ) -> Result<(), Errno> {
-    root.special(name, Arc::new(Device { stat: Stat { rdev, ..Stat::new(Kind::Char, mode) }, file }))
+    provide_as(root, name, Stat { rdev, ..Stat::new(Kind::Char, mode) }, file)
+}
+
+/// As [`provide`], with all that `stat` tells.
+pub(crate) fn provide_as(
+    root: &ramfs::Dir,
+    name: &str,
+    stat: Stat,
+    file: Arc<dyn File>,
+) -> Result<(), Errno> {
+    root.special(name, Arc::new(Device { stat, file }))
 }
 
 struct Device {

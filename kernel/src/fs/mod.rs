@@ -7,6 +7,8 @@
 //! | `textfs` | files made of text when read; what the next two consist of |
 //! | `procfs` | `/proc`: interrupts, memory, tasks |
 //! | `tracefs` | `/sys/kernel`: tracing and debugging; `debugfs` is what is there about kprobes |
+//! | `blockdev` | block devices, in `/dev` and `/proc` |
+//! | `fat` | FAT volumes on them |
 //! | `devfs` | `/dev`; `tty` is the terminal behind `/dev/console` |
 //! | `pipe` | bytes from task to task |
 //! | `wait` | how a read waits, and how Ctrl-C ends that |
@@ -14,9 +16,11 @@
 //! Rooms above add what they have to show: to [`procfs::root`], [`tracefs::tracefs`], [`tracefs::debugfs`] and
 //! [`device`], at any time after the heap is there; it can be seen from [`init`] on.
 
+mod blockdev;
 mod cpio;
 mod debugfs;
 mod devfs;
+mod fat;
 mod initramfs;
 mod kmsg;
 pub(crate) mod pipe;
@@ -55,9 +59,30 @@ pub(crate) fn init() -> Result<(), Errno> {
     kmsg::init()?;
     procfs::mount()?;
     tracefs::mount()?;
+    blockdev::add()?;
     debugfs::add();
     static_keys::add();
     tty::init()
+}
+
+/// Puts something with this `stat` under `/dev`.
+fn special(name: &str, stat: vfs::Stat, file: Arc<dyn vfs::File>) -> Result<(), Errno> {
+    devfs::provide_as(devfs::root()?, name, stat, file)
+}
+
+/// Mounts the FAT volume on the device `source` over the directory `path`.
+pub(crate) fn mount_fat(cwd: &str, source: &str, path: &str) -> Result<(), Errno> {
+    fat::mount(cwd, source, path)
+}
+
+/// Makes an empty FAT volume of the device `source`.
+pub(crate) fn format_fat(cwd: &str, source: &str) -> Result<(), Errno> {
+    fat::format(cwd, source)
+}
+
+/// Makes lasting what was written to devices.
+pub(crate) fn sync() -> Result<(), Errno> {
+    fat::sync().and(blockdev::sync())
 }
 
 /// Puts a device under `/dev`: every open of `name` gives `file`.

@@ -72,6 +72,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "softirq", tests: crate::irq::selftest::TESTS },
     Group { name: "time", tests: crate::time::selftest::TESTS },
     Group { name: "task", tests: crate::task::selftest::TESTS },
+    Group { name: "block", tests: crate::block::selftest::TESTS },
     Group { name: "workload", tests: workload::TESTS },
     Group { name: "text", tests: crate::text::tests::TESTS },
     Group { name: "jump_label", tests: crate::jump_label::tests::TESTS },

@@ -21,6 +21,7 @@
 mod console;
 mod io;
 mod jobs;
+mod mount;
 mod programs;
 pub(crate) mod selftest;
 mod sys;
@@ -30,7 +31,7 @@ mod xray;
 use crate::arch::{power, semihosting};
 use crate::fs::vfs::{self, How};
 use crate::task::{self, Prio};
-use crate::{bench, boot};
+use crate::{bench, boot, fs};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -65,8 +66,19 @@ pub(crate) fn start() -> Result<(), Errno> {
 fn main() {
     jobs::adopt();
     match boot::info().arg("trapline.script") {
-        Some(path) => power::off(script(path)),
+        Some(path) => {
+            let status = script(path);
+            sync();
+            power::off(status)
+        }
         None => interactive(),
+    }
+}
+
+/// Before the machine is switched off: nothing that was written is lost.
+fn sync() {
+    if let Err(error) = fs::sync() {
+        log::error!("sync: {}", error.strerror());
     }
 }
 

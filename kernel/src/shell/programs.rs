@@ -1,6 +1,6 @@
 //! The kernel's own programs, beside those of `crates/sh`.
 
-use super::{tour, xray};
+use super::{mount, tour, xray};
 use crate::fs::tty;
 use crate::{bench, klog, selftest, trace, workload};
 use alloc::vec::Vec;
@@ -19,17 +19,31 @@ pub(super) const PROGRAMS: &[Program] = &[
     },
     Program { name: "misses", usage: "", help: "show what was not recorded, and why", main: misses },
     Program {
+        name: "mkfs.fat",
+        usage: "DEV",
+        help: "make an empty FAT volume of a block device",
+        main: mount::mkfs,
+    },
+    Program {
+        name: "mount",
+        usage: "[DEV DIR]",
+        help: "mount a FAT volume, or show what is mounted",
+        main: mount::mount,
+    },
+    Program {
         name: "selftest",
         usage: "[FILTER]",
         help: "run the in-kernel tests",
         main: |ctx, args| with_streams(ctx, args, selftest::run),
     },
+    Program { name: "sync", usage: "", help: "write to the devices what is in memory", main: mount::sync },
     Program {
         name: "tour",
         usage: "",
         help: "show what this kernel can do, in two minutes",
         main: tour::main,
     },
+    Program { name: "umount", usage: "DIR", help: "let go of a mounted volume", main: mount::umount },
     Program {
         name: "work",
         usage: "NAME [ARG]... [-n COUNT] [-c CPU]",

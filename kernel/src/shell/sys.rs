@@ -22,6 +22,7 @@ fn kind(kind: Kind) -> FileKind {
         Kind::Dir => FileKind::Dir,
         Kind::Symlink => FileKind::Symlink,
         Kind::Char => FileKind::Char,
+        Kind::Block => FileKind::Block,
     }
 }
 
@@ -121,6 +122,7 @@ impl Sys for Kernel {
     }
 
     fn power(&self, power: Power) -> Result<(), Errno> {
+        super::sync();
         match power {
             Power::Off => power::off(super::end_status()),
             Power::Reboot => power::reset(),

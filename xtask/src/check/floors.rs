@@ -17,7 +17,20 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (
         3,
         "services",
-        &["mm", "task", "irq", "time", "ksyms", "console", "klog", "unwind", "oops", "misses", "debug_hooks"],
+        &[
+            "mm",
+            "task",
+            "irq",
+            "block",
+            "time",
+            "ksyms",
+            "console",
+            "klog",
+            "unwind",
+            "oops",
+            "misses",
+            "debug_hooks",
+        ],
     ),
     (4, "hooks", &["ftrace", "kprobes", "rethook", "uprobes", "perf"]),
     // The tree of files is a slot too: rooms add what they have to show.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::machine::{Console, Machine};
-use crate::{run, tools};
+use crate::{disk, run, tools};
 
 /// Boots halted and attaches; comes back only with an error.
 pub fn run(machine: &Machine) -> Result<u8> {
@@ -22,6 +22,7 @@ pub fn run(machine: &Machine) -> Result<u8> {
     std::fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
     let built = machine.kernel(&folder)?;
     let initrd = run::pack_initrd(&folder, machine, None)?;
+    let machine = &disk::prepare(machine, &folder)?;
     let port = free_port()?;
     let mut command = Command::new(qemu);
     command.args(machine.arguments(&built.image, &initrd, Console::NewTerminal, false));

@@ -103,8 +103,7 @@ fn stat(out: &mut dyn Write) -> fmt::Result {
 
 fn mounts(out: &mut dyn Write) -> fmt::Result {
     for mount in vfs::mounts() {
-        let source = if mount.path == "/" { "rootfs" } else { mount.kind };
-        writeln!(out, "{source} {} {} rw 0 0", mount.path, mount.kind)?;
+        writeln!(out, "{} {} {} rw 0 0", mount.source, mount.path, mount.kind)?;
     }
     Ok(())
 }

@@ -31,7 +31,8 @@ mod walk;
 
 pub(crate) use open::{FILE_MAX, OpenFile, Whence};
 pub(crate) use walk::{
-    chdir, lstat, mkdir, mount, mounts, open, readdir, readlink, rmdir, stat, unlink, unmount,
+    Owner, chdir, lstat, mkdir, mount, mount_owned, mounts, open, readdir, readlink, rmdir, stat, unlink,
+    unmount,
 };
 
 /// What kind of thing a node is.
@@ -45,6 +46,8 @@ pub(crate) enum Kind {
     Symlink,
     /// A device that is read and written as a stream.
     Char,
+    /// A device of blocks, which is read and written at any place.
+    Block,
 }
 
 /// What `stat` tells.

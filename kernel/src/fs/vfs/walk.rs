@@ -39,9 +39,19 @@ const FILE_MODE: u16 = 0o644;
 pub(crate) struct Mount {
     /// What `/proc/mounts` calls it.
     pub(crate) kind: &'static str,
+    /// Where it comes from: a device, or its kind again.
+    pub(crate) source: String,
     /// The canonical path of the directory it covers.
     pub(crate) path: String,
     root: Arc<dyn Node>,
+    owner: Option<Arc<dyn Owner>>,
+}
+
+/// What a tree belongs to that has something to do before it goes.
+pub(crate) trait Owner: Send + Sync {
+    /// Gives the tree up. EBUSY when it is in use: then nothing has changed. With any other error it is given up all the
+    /// same, and something is lost.
+    fn release(&self) -> Result<(), Errno>;
 }
 
 static MOUNTS: SpinLock<Vec<Mount>> = SpinLock::new(Vec::new());
@@ -49,10 +59,22 @@ static MOUNTS: SpinLock<Vec<Mount>> = SpinLock::new(Vec::new());
 /// Lays the tree under `root` over the directory `path`; the first mount must be `/`. ENOTDIR when `path` is
 /// no directory, EBUSY when something is mounted there already, ENOSPC when the table is full.
 pub(crate) fn mount(kind: &'static str, path: &str, root: Arc<dyn Node>) -> Result<(), Errno> {
+    mount_owned(kind, if path == "/" { "rootfs" } else { kind }, "/", path, root, None)
+}
+
+/// As [`mount`], seen from `cwd`, for a tree that comes from `source` and is asked before it goes.
+pub(crate) fn mount_owned(
+    kind: &'static str,
+    source: &str,
+    cwd: &str,
+    path: &str,
+    root: Arc<dyn Node>,
+    owner: Option<Arc<dyn Owner>>,
+) -> Result<(), Errno> {
     let path = if path == "/" {
         String::from("/")
     } else {
-        let at = walk("/", path, Links::Follow)?;
+        let at = walk(cwd, path, Links::Follow)?;
         at.expect_dir()?;
         at.path()
     };
@@ -63,27 +85,39 @@ pub(crate) fn mount(kind: &'static str, path: &str, root: Arc<dyn Node>) -> Resu
     if mounts.len() >= MAX_MOUNTS {
         return Err(Errno::ENOSPC);
     }
-    mounts.push(Mount { kind, path, root });
+    mounts.push(Mount { kind, source: source.to_string(), path, root, owner });
     Ok(())
 }
 
 /// Takes the tree at the directory `path` away again; EINVAL when none is mounted there, EBUSY for the root or
-/// when another one lies inside. Files open in it live until they are closed.
+/// when another one lies inside, or its owner says so. Files open in a tree without an owner live until they are closed.
 pub(crate) fn unmount(cwd: &str, path: &str) -> Result<(), Errno> {
     let path = chdir(cwd, path)?;
     if path == "/" {
         return Err(Errno::EBUSY);
     }
-    let mut mounts = MOUNTS.lock();
-    let at = mounts.iter().position(|m| m.path == path).ok_or(Errno::EINVAL)?;
-    let inside = |m: &Mount| m.path.strip_prefix(&*path).is_some_and(|rest| rest.starts_with('/'));
-    if mounts.iter().any(inside) {
-        return Err(Errno::EBUSY);
+    let owner = {
+        let mounts = MOUNTS.lock();
+        let mount = mounts.iter().find(|m| m.path == path).ok_or(Errno::EINVAL)?;
+        let inside = |m: &Mount| m.path.strip_prefix(&*path).is_some_and(|rest| rest.starts_with('/'));
+        if mounts.iter().any(inside) {
+            return Err(Errno::EBUSY);
+        }
+        mount.owner.clone()
+    };
+    // Not under the lock: it may have to wait for a device.
+    let released = owner.as_ref().map_or(Ok(()), |owner| owner.release());
+    if released == Err(Errno::EBUSY) {
+        return released;
     }
-    let gone = mounts.remove(at);
-    drop(mounts);
+    let gone = {
+        let mut mounts = MOUNTS.lock();
+        // Somebody else may have been faster.
+        let at = mounts.iter().position(|m| m.path == path).ok_or(Errno::EINVAL)?;
+        mounts.remove(at)
+    };
     drop(gone);
-    Ok(())
+    released
 }
 
 /// All mounts, in the order they were made.
