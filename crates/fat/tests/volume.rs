@@ -98,7 +98,7 @@ fn files_hold_what_was_written() {
                     let Some(content) = model.get_mut(&name) else { continue };
                     let pos = random.below(content.len() as u64 + 1500);
                     let data = vec![round as u8; random.below(2000) as usize + 1];
-                    let at = if pos % 3 == 0 { None } else { Some(pos) };
+                    let at = if pos.is_multiple_of(3) { None } else { Some(pos) };
                     let pos = at.unwrap_or(content.len() as u64) as usize;
                     assert_eq!(volume.write(&name, at, &data), Ok((data.len(), (pos + data.len()) as u64)));
                     content.resize(content.len().max(pos + data.len()), 0);

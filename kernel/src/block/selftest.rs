@@ -9,6 +9,7 @@ use crate::sync::SpinLock;
 use crate::task::{self, Prio};
 use crate::time::{NS_PER_MS, Timer, now_ns};
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -33,7 +34,7 @@ struct Ram {
 
 struct Shared {
     bytes: SpinLock<Vec<u8>>,
-    in_hand: SpinLock<Vec<Box<Request>>>,
+    in_hand: SpinLock<VecDeque<Box<Request>>>,
     /// The most that it had in hand at a time.
     most: AtomicU32,
     /// Requests that touch this sector fail.
@@ -48,11 +49,7 @@ const LATENCY_NS: u64 = NS_PER_MS / 20;
 
 impl Shared {
     fn answer(&self) {
-        // Alone, so the oldest.
-        let request = {
-            let mut in_hand = self.in_hand.lock();
-            if in_hand.is_empty() { None } else { Some(in_hand.remove(0)) }
-        };
+        let request = self.in_hand.lock().pop_front();
         let Some(mut request) = request else { return };
         let (from, sectors) = (request.sector, request.sectors());
         let at = from as usize * SECTOR_BYTES;
@@ -82,7 +79,7 @@ impl Driver for Ram {
     fn start(&mut self, request: Box<Request>) {
         let n = {
             let mut in_hand = self.shared.in_hand.lock();
-            in_hand.push(request);
+            in_hand.push_back(request);
             in_hand.len() as u32
         };
         self.shared.most.fetch_max(n, Ordering::Relaxed);
@@ -94,7 +91,7 @@ impl Driver for Ram {
 fn ram(sectors: u64, room: usize, read_only: bool) -> Result<(Arc<Disk>, Arc<Shared>), Errno> {
     let shared = Arc::new(Shared {
         bytes: SpinLock::new(vec![0; sectors as usize * SECTOR_BYTES]),
-        in_hand: SpinLock::new(Vec::with_capacity(room)),
+        in_hand: SpinLock::new(VecDeque::with_capacity(room)),
         most: AtomicU32::new(0),
         bad_sector: AtomicU64::new(NONE),
         flushes: AtomicU32::new(0),

@@ -45,7 +45,11 @@ pub(super) fn cache(number: (u16, u16)) -> Option<Arc<Cache>> {
 /// Writes back what is dirty of all devices. The first error, after all were tried.
 pub(super) fn sync() -> Result<(), Errno> {
     let caches = CACHES.lock().clone();
-    caches.iter().fold(Ok(()), |result, cache| result.and(cache.sync()))
+    let mut result = Ok(());
+    for cache in caches {
+        result = result.and(cache.sync());
+    }
+    result
 }
 
 struct BlockFile(Arc<Cache>);
