@@ -7,9 +7,9 @@
 //!   --bad-sector N         what touches sector N of either fails (QEMU's blkdebug)
 //! ```
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use tracecore::errno::Errno;
@@ -54,30 +54,37 @@ impl FromStr for NewDisk {
 }
 
 /// A disk in memory.
-struct Image(RefCell<Vec<u8>>);
+#[derive(Clone)]
+struct Image(Arc<Mutex<Vec<u8>>>);
 
 impl Image {
-    fn part(&self, pos: u64, len: usize) -> std::ops::Range<usize> {
-        let end = self.0.borrow().len();
-        let from = usize::try_from(pos).unwrap_or(end).min(end);
-        from..from.saturating_add(len).min(end)
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fat::Disk for &Image {
+/// The part of `len` bytes at `pos`, as far as there is one.
+fn part(bytes: &[u8], pos: u64, len: usize) -> std::ops::Range<usize> {
+    let from = usize::try_from(pos).unwrap_or(usize::MAX).min(bytes.len());
+    from..from.saturating_add(len).min(bytes.len())
+}
+
+impl fat::Disk for Image {
     fn bytes(&self) -> u64 {
-        self.0.borrow().len() as u64
+        self.lock().len() as u64
     }
 
     fn read(&self, pos: u64, buf: &mut [u8]) -> Result<usize, Errno> {
-        let part = self.part(pos, buf.len());
-        buf[..part.len()].copy_from_slice(&self.0.borrow()[part.clone()]);
+        let bytes = self.lock();
+        let part = part(&bytes, pos, buf.len());
+        buf[..part.len()].copy_from_slice(&bytes[part.clone()]);
         Ok(part.len())
     }
 
     fn write(&self, pos: u64, data: &[u8]) -> Result<usize, Errno> {
-        let part = self.part(pos, data.len());
-        self.0.borrow_mut()[part.clone()].copy_from_slice(&data[..part.len()]);
+        let mut bytes = self.lock();
+        let part = part(&bytes, pos, data.len());
+        bytes[part.clone()].copy_from_slice(&data[..part.len()]);
         Ok(part.len())
     }
 }
@@ -85,12 +92,12 @@ impl fat::Disk for &Image {
 impl NewDisk {
     /// What is on it.
     fn bytes(self) -> Result<Vec<u8>> {
-        let image = Image(RefCell::new(vec![0; self.bytes]));
+        let image = Image(Arc::new(Mutex::new(vec![0; self.bytes])));
         if self.content == Content::Fat {
-            fat::format(&image)
+            fat::format(Box::new(image.clone()))
                 .map_err(|e| anyhow::anyhow!("no FAT volume of that size: {}", e.strerror()))?;
         }
-        Ok(image.0.into_inner())
+        Ok(std::mem::take(&mut image.lock()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A disk as the `axfatfs` crate wants it: a stream with a position; and the budget of accesses.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,15 +28,15 @@ impl IoError for IoFault {
 }
 
 /// The stream.
-pub(crate) struct Io<D> {
-    disk: D,
+pub(crate) struct Io {
+    disk: Box<dyn Disk>,
     pos: u64,
     /// Accesses that the running operation has left.
     steps: Arc<AtomicU64>,
 }
 
-impl<D: Disk> Io<D> {
-    pub(crate) fn new(disk: D, steps: Arc<AtomicU64>) -> Self {
+impl Io {
+    pub(crate) fn new(disk: Box<dyn Disk>, steps: Arc<AtomicU64>) -> Self {
         Self { disk, pos: 0, steps }
     }
 
@@ -51,11 +52,11 @@ impl<D: Disk> Io<D> {
     }
 }
 
-impl<D> IoBase for Io<D> {
+impl IoBase for Io {
     type Error = IoFault;
 }
 
-impl<D: Disk> Read for Io<D> {
+impl Read for Io {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoFault> {
         self.step()?;
         let n = self.disk.read(self.pos, buf).map_err(IoFault)?;
@@ -64,7 +65,7 @@ impl<D: Disk> Read for Io<D> {
     }
 }
 
-impl<D: Disk> Write for Io<D> {
+impl Write for Io {
     fn write(&mut self, buf: &[u8]) -> Result<usize, IoFault> {
         self.step()?;
         let n = self.disk.write(self.pos, buf).map_err(IoFault)?;
@@ -78,7 +79,7 @@ impl<D: Disk> Write for Io<D> {
     }
 }
 
-impl<D: Disk> Seek for Io<D> {
+impl Seek for Io {
     fn seek(&mut self, pos: SeekFrom) -> Result<u64, IoFault> {
         let to = match pos {
             SeekFrom::Start(pos) => Some(pos),

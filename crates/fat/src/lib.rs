@@ -13,6 +13,8 @@
 //! A volume may be damaged, by accident or on purpose. Each operation has a budget of accesses to the disk, more than any
 //! sound volume of its size can need: a chain of clusters that bites its tail ends with EIO, not never.
 //!
+//! Nothing here is generic, so all of it is compiled here, and none of it into the crate that uses it.
+//!
 //! Names keep their case and are found in any (as on Linux's vfat); what FAT cannot hold is EINVAL. Times are not kept:
 //! there is no clock that knows the year.
 
@@ -24,6 +26,7 @@ extern crate std;
 
 mod io;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -39,7 +42,7 @@ use tracecore::errno::Errno;
 use io::{Io, IoFault};
 
 /// What a volume lies on: bytes at positions.
-pub trait Disk {
+pub trait Disk: Send {
     /// How many bytes there are.
     fn bytes(&self) -> u64;
 
@@ -79,13 +82,13 @@ pub struct Space {
     pub free: u32,
 }
 
-type Fs<D> = FileSystem<Io<D>, DefaultTimeProvider, LossyOemCpConverter>;
-type FsDir<'a, D> = Dir<'a, Io<D>, DefaultTimeProvider, LossyOemCpConverter>;
-type FsFile<'a, D> = File<'a, Io<D>, DefaultTimeProvider, LossyOemCpConverter>;
+type Fs = FileSystem<Io, DefaultTimeProvider, LossyOemCpConverter>;
+type FsDir<'a> = Dir<'a, Io, DefaultTimeProvider, LossyOemCpConverter>;
+type FsFile<'a> = File<'a, Io, DefaultTimeProvider, LossyOemCpConverter>;
 
 /// A volume that is in use. One task at a time; who shares it has a lock.
-pub struct Volume<D: Disk> {
-    fs: Fs<D>,
+pub struct Volume {
+    fs: Fs,
     steps: Arc<AtomicU64>,
     budget: u64,
 }
@@ -104,27 +107,27 @@ fn errno(error: Error<IoFault>) -> Errno {
     }
 }
 
-fn budget(disk: &impl Disk) -> u64 {
+fn budget(disk: &dyn Disk) -> u64 {
     STEPS_MIN.saturating_add((disk.bytes() / 512).saturating_mul(STEPS_PER_SECTOR))
 }
 
 /// Makes an empty volume of the whole disk; its label is `TRAPLINE`. ENOSPC when the disk is too small for one.
-pub fn format(disk: impl Disk) -> Result<(), Errno> {
+pub fn format(disk: Box<dyn Disk>) -> Result<(), Errno> {
     /// Less has no room for the tables and a cluster.
     const LEAST_BYTES: u64 = 64 << 10;
     if disk.bytes() < LEAST_BYTES {
         return Err(Errno::ENOSPC);
     }
     let sectors = u32::try_from(disk.bytes() / 512).map_err(|_| Errno::EFBIG)?;
-    let steps = Arc::new(AtomicU64::new(budget(&disk)));
+    let steps = Arc::new(AtomicU64::new(budget(&*disk)));
     let options = FormatVolumeOptions::new().total_sectors(sectors).volume_label(*b"TRAPLINE   ");
     axfatfs::format_volume(&mut Io::new(disk, steps), options).map_err(errno)
 }
 
-impl<D: Disk> Volume<D> {
+impl Volume {
     /// Takes a volume into use. EINVAL when it is none.
-    pub fn open(disk: D) -> Result<Self, Errno> {
-        let budget = budget(&disk);
+    pub fn open(disk: Box<dyn Disk>) -> Result<Self, Errno> {
+        let budget = budget(&*disk);
         let bytes = disk.bytes();
         let steps = Arc::new(AtomicU64::new(budget));
         let fs =
@@ -150,12 +153,12 @@ impl<D: Disk> Volume<D> {
         self.steps.store(self.budget, Ordering::Relaxed);
     }
 
-    fn dir(&self, path: &str) -> Result<FsDir<'_, D>, Errno> {
+    fn dir(&self, path: &str) -> Result<FsDir<'_>, Errno> {
         let root = self.fs.root_dir();
         if path.is_empty() { Ok(root) } else { root.open_dir(path).map_err(errno) }
     }
 
-    fn file(&self, path: &str) -> Result<FsFile<'_, D>, Errno> {
+    fn file(&self, path: &str) -> Result<FsFile<'_>, Errno> {
         self.fs.root_dir().open_file(path).map_err(errno)
     }
 
@@ -291,11 +294,11 @@ pub fn join(dir: &str, name: &str) -> String {
 }
 
 /// Moves to `pos`, which is not behind the end. EIO when the chain of clusters is shorter than the file.
-fn seek<D: Disk>(file: &mut FsFile<'_, D>, pos: u64) -> Result<(), Errno> {
+fn seek(file: &mut FsFile<'_>, pos: u64) -> Result<(), Errno> {
     if file.seek(SeekFrom::Start(pos)).map_err(errno)? == pos { Ok(()) } else { Err(Errno::EIO) }
 }
 
-fn write_some<D: Disk>(file: &mut FsFile<'_, D>, data: &[u8]) -> Result<usize, Errno> {
+fn write_some(file: &mut FsFile<'_>, data: &[u8]) -> Result<usize, Errno> {
     match file.write(data).map_err(errno)? {
         0 => Err(Errno::EIO),
         n => Ok(n),

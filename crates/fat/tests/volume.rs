@@ -2,35 +2,34 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use fat::{Disk, Volume, format, join};
 use tracecore::errno::Errno;
 
 #[derive(Clone)]
-struct Ram(Rc<RefCell<Vec<u8>>>);
+struct Ram(Arc<Mutex<Vec<u8>>>);
 
 impl Ram {
     fn new(bytes: usize) -> Self {
-        Self(Rc::new(RefCell::new(vec![0; bytes])))
+        Self(Arc::new(Mutex::new(vec![0; bytes])))
     }
 
     fn formatted(bytes: usize) -> Self {
         let ram = Self::new(bytes);
-        format(ram.clone()).unwrap();
+        format(Box::new(ram.clone())).unwrap();
         ram
     }
 }
 
 impl Disk for Ram {
     fn bytes(&self) -> u64 {
-        self.0.borrow().len() as u64
+        self.0.lock().unwrap().len() as u64
     }
 
     fn read(&self, pos: u64, buf: &mut [u8]) -> Result<usize, Errno> {
-        let bytes = self.0.borrow();
+        let bytes = self.0.lock().unwrap();
         let from =
             bytes.get(usize::try_from(pos).unwrap_or(usize::MAX).min(bytes.len())..).unwrap_or_default();
         let n = buf.len().min(from.len());
@@ -39,7 +38,7 @@ impl Disk for Ram {
     }
 
     fn write(&self, pos: u64, data: &[u8]) -> Result<usize, Errno> {
-        let mut bytes = self.0.borrow_mut();
+        let mut bytes = self.0.lock().unwrap();
         let at = usize::try_from(pos).unwrap_or(usize::MAX).min(bytes.len());
         let n = data.len().min(bytes.len() - at);
         bytes[at..at + n].copy_from_slice(&data[..n]);
@@ -58,7 +57,7 @@ impl Random {
     }
 }
 
-fn read_all(volume: &Volume<Ram>, path: &str) -> Result<Vec<u8>, Errno> {
+fn read_all(volume: &Volume, path: &str) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     let mut part = [0; 700];
     loop {
@@ -74,7 +73,7 @@ fn files_hold_what_was_written() {
     // FAT12, FAT16 and FAT32, by size.
     for bytes in [256 << 10, 8 << 20, 64 << 20] {
         let ram = Ram::formatted(bytes);
-        let volume = Volume::open(ram.clone()).unwrap();
+        let volume = Volume::open(Box::new(ram.clone())).unwrap();
         let mut random = Random(7);
         let mut model: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for round in 0..400u64 {
@@ -110,7 +109,7 @@ fn files_hold_what_was_written() {
         assert_eq!(names.len(), model.len());
         volume.close().unwrap();
         // Another look, from what is on the disk.
-        let volume = Volume::open(ram).unwrap();
+        let volume = Volume::open(Box::new(ram)).unwrap();
         for (name, content) in &model {
             assert_eq!(&read_all(&volume, name).unwrap(), content, "{name}");
             assert_eq!(volume.bytes(name), Ok(content.len() as u64));
@@ -120,7 +119,7 @@ fn files_hold_what_was_written() {
 
 #[test]
 fn directories_nest() {
-    let volume = Volume::open(Ram::formatted(1 << 20)).unwrap();
+    let volume = Volume::open(Box::new(Ram::formatted(1 << 20))).unwrap();
     volume.mkdir("", "a directory").unwrap();
     volume.mkdir("a directory", "Deeper").unwrap();
     volume.create("a directory/Deeper", "x").unwrap();
@@ -139,7 +138,7 @@ fn directories_nest() {
 
 #[test]
 fn a_full_volume_says_so() {
-    let volume = Volume::open(Ram::formatted(128 << 10)).unwrap();
+    let volume = Volume::open(Box::new(Ram::formatted(128 << 10))).unwrap();
     volume.create("", "all").unwrap();
     let mut written = 0;
     let end = loop {
@@ -161,13 +160,13 @@ fn a_full_volume_says_so() {
 #[test]
 fn what_is_no_volume_is_einval() {
     for ram in [Ram::new(0), Ram::new(100), Ram::new(512), Ram::new(1 << 20)] {
-        assert_eq!(Volume::open(ram).err(), Some(Errno::EINVAL));
+        assert_eq!(Volume::open(Box::new(ram)).err(), Some(Errno::EINVAL));
     }
-    assert_eq!(format(Ram::new(1000)), Err(Errno::ENOSPC));
+    assert_eq!(format(Box::new(Ram::new(1000))), Err(Errno::ENOSPC));
 }
 
 /// Everything that a user can do; what it answers is not the point.
-fn use_it(volume: &Volume<Ram>) {
+fn use_it(volume: &Volume) {
     let mut buf = [0; 5000];
     let mut dirs = vec![String::new()];
     let mut seen = 0;
@@ -197,7 +196,7 @@ fn damage_is_an_error_not_an_end() {
     for (bytes, rounds) in [(256 << 10, 1500), (5 << 20, 150), (40 << 20, 15)] {
         let sound = Ram::formatted(bytes);
         {
-            let volume = Volume::open(sound.clone()).unwrap();
+            let volume = Volume::open(Box::new(sound.clone())).unwrap();
             volume.mkdir("", "directory").unwrap();
             for name in ["one.txt", "the second file", "directory/three"] {
                 let (dir, name) = name.rsplit_once('/').unwrap_or(("", name));
@@ -206,7 +205,7 @@ fn damage_is_an_error_not_an_end() {
             }
             volume.close().unwrap();
         }
-        let sound = sound.0.borrow().clone();
+        let sound = sound.0.lock().unwrap().clone();
         // Where something stands behind the boot sector: tables and directories, since the files hold zeros.
         let used: Vec<usize> = (512..sound.len()).filter(|&at| sound[at] != 0).collect();
         let mut random = Random(bytes as u64 + 1);
@@ -229,9 +228,9 @@ fn damage_is_an_error_not_an_end() {
             if random.below(10) == 0 {
                 bytes.truncate(random.below(bytes.len() as u64) as usize);
             }
-            let ram = Ram(Rc::new(RefCell::new(bytes)));
+            let ram = Ram(Arc::new(Mutex::new(bytes)));
             let used = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let volume = Volume::open(ram);
+                let volume = Volume::open(Box::new(ram));
                 let opened = volume.is_ok();
                 if let Ok(volume) = volume {
                     use_it(&volume);
@@ -250,28 +249,28 @@ fn damage_is_an_error_not_an_end() {
 #[test]
 fn a_chain_that_bites_its_tail_ends() {
     let ram = Ram::formatted(8 << 20);
-    let volume = Volume::open(ram.clone()).unwrap();
+    let volume = Volume::open(Box::new(ram.clone())).unwrap();
     volume.create("", "loop").unwrap();
     volume.write("loop", None, &vec![1; 100_000]).unwrap();
     volume.close().unwrap();
     // FAT16: find the second link of the only long chain, and turn it back to the first.
     let first = {
-        let bytes = ram.0.borrow();
+        let bytes = ram.0.lock().unwrap();
         let fat = usize::from(u16::from_le_bytes([bytes[14], bytes[15]])) * 512;
         (2..1000).map(|n| fat + 2 * n).find(|&at| u16::from_le_bytes([bytes[at], bytes[at + 1]]) > 2).unwrap()
     };
-    let copies = ram.0.borrow()[16];
+    let copies = ram.0.lock().unwrap()[16];
     let fat_bytes = {
-        let bytes = ram.0.borrow();
+        let bytes = ram.0.lock().unwrap();
         usize::from(u16::from_le_bytes([bytes[22], bytes[23]])) * 512
     };
     for copy in 0..usize::from(copies) {
         let at = first + copy * fat_bytes;
-        let mut bytes = ram.0.borrow_mut();
+        let mut bytes = ram.0.lock().unwrap();
         let own = ((first - usize::from(u16::from_le_bytes([bytes[14], bytes[15]])) * 512) / 2) as u16;
         bytes[at..at + 2].copy_from_slice(&own.to_le_bytes());
     }
-    let volume = Volume::open(ram).unwrap();
+    let volume = Volume::open(Box::new(ram)).unwrap();
     // Reading ends with the size; freeing the chain has no end of its own.
     assert_eq!(volume.read("loop", 99_000, &mut [0; 500]), Ok(500));
     let _ = volume.truncate("loop");

@@ -49,7 +49,7 @@ impl Disk for OnCache {
 struct Mounted {
     cache: Arc<Cache>,
     /// None once it is unmounted.
-    volume: Mutex<Option<Volume<OnCache>>>,
+    volume: Mutex<Option<Volume>>,
     /// How often each path is open.
     open: SpinLock<BTreeMap<String, usize>>,
 }
@@ -91,7 +91,7 @@ pub(super) fn mount(cwd: &str, source: &str, path: &str) -> Result<(), Errno> {
 }
 
 fn open(cache: &Arc<Cache>) -> Result<Arc<Mounted>, Errno> {
-    let volume = Volume::open(OnCache(cache.clone()))?;
+    let volume = Volume::open(mm::try_box(OnCache(cache.clone()))?)?;
     mm::try_arc(Mounted {
         cache: cache.clone(),
         volume: Mutex::new(Some(volume)),
@@ -103,7 +103,8 @@ fn open(cache: &Arc<Cache>) -> Result<Arc<Mounted>, Errno> {
 pub(super) fn format(cwd: &str, source: &str) -> Result<(), Errno> {
     let cache = device(cwd, source)?;
     cache.claim()?;
-    let made = ::fat::format(OnCache(cache.clone())).and_then(|()| cache.sync());
+    let made =
+        mm::try_box(OnCache(cache.clone())).and_then(|disk| ::fat::format(disk)).and_then(|()| cache.sync());
     cache.unclaim();
     made
 }
@@ -118,7 +119,7 @@ pub(super) fn sync() -> Result<(), Errno> {
 
 impl Mounted {
     /// Does something with the volume. ENODEV when it is not there any more.
-    fn with<R>(&self, f: impl FnOnce(&Volume<OnCache>) -> Result<R, Errno>) -> Result<R, Errno> {
+    fn with<R>(&self, f: impl FnOnce(&Volume) -> Result<R, Errno>) -> Result<R, Errno> {
         f(self.volume.lock().as_ref().ok_or(Errno::ENODEV)?)
     }
 
