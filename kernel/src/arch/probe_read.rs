@@ -70,6 +70,12 @@ pub(crate) fn read_u32(addr: u64) -> Result<u32, Fault> {
     load!("ldr {value:w}, [{addr}]", addr).map(|value| value as u32)
 }
 
+/// The 2 bytes at `addr`.
+#[inline(always)]
+pub(crate) fn read_u16(addr: u64) -> Result<u16, Fault> {
+    load!("ldrh {value:w}, [{addr}]", addr).map(|value| value as u16)
+}
+
 /// The byte at `addr`.
 #[inline(always)]
 pub(crate) fn read_u8(addr: u64) -> Result<u8, Fault> {

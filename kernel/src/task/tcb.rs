@@ -275,6 +275,13 @@ impl Task {
         comm
     }
 
+    /// The same as two little-endian words.
+    #[inline(always)]
+    pub(crate) fn comm_words(&self) -> [u64; COMM_LEN / 8] {
+        let [a, b] = &self.comm;
+        [u64::from_le(a.load(Ordering::Relaxed)), u64::from_le(b.load(Ordering::Relaxed))]
+    }
+
     /// Names the task: at most 15 bytes of `name`, cut between characters.
     pub(crate) fn set_comm(&self, name: &str) {
         let comm = comm(name);

@@ -3,13 +3,11 @@
 use core::sync::atomic::Ordering;
 
 use tracecore::event::{BH_OFF, HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, NMI, SOFTIRQ};
-use tracecore::fetch::{Hit, Program};
-use tracecore::filter::{Context, Filter};
 use tracecore::ring::{Refused, Reservation};
 
 use super::{clock, rings};
+use crate::arch::daif;
 use crate::arch::thread::{self, HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, SOFTIRQ_OFFSET};
-use crate::arch::{cpu, daif};
 use crate::sync::Pinned;
 use crate::task;
 
@@ -43,77 +41,13 @@ fn header_with(id: u16, count: u32) -> u64 {
 }
 
 /// A softirq that runs has an odd count; each guard that holds them off adds two.
-#[cold]
+#[inline(always)]
 fn context_flags(count: u32) -> u8 {
     let flag = |mask, flag| if count & mask != 0 { flag } else { 0 };
     flag(HARDIRQ_MASK, HARDIRQ)
         | flag(NMI_MASK, NMI)
         | flag(SOFTIRQ_OFFSET, SOFTIRQ)
         | flag(SOFTIRQ_MASK & !SOFTIRQ_OFFSET, BH_OFF)
-}
-
-/// Writes the record of a probe's hit at `addr`: the [`header`], the address and what the program fetches.
-#[inline(always)]
-pub(super) fn record_probe(
-    pin: &impl Pinned,
-    id: u16,
-    addr: u64,
-    program: &Program,
-    hit: &Hit<'_>,
-) -> Result<(), Refused> {
-    program.write_probe(
-        hit,
-        Header::from_word(header(id)),
-        addr,
-        rings::this(pin).ok_or(Refused::Off)?,
-        clock::now,
-    )
-}
-
-/// Writes the record of a return: the [`header`], the function, where it returns to, and what the program fetches.
-#[inline(always)]
-pub(super) fn record_return(
-    pin: &impl Pinned,
-    id: u16,
-    function: u64,
-    return_ip: u64,
-    program: &Program,
-    hit: &Hit<'_>,
-) -> Result<(), Refused> {
-    let ring = rings::this(pin).ok_or(Refused::Off)?;
-    program.write_return(hit, Header::from_word(header(id)), function, return_ip, ring, clock::now)
-}
-
-/// The same, if `filter` wants the record; says whether it does.
-#[inline(always)]
-pub(super) fn record_return_if(
-    pin: &impl Pinned,
-    filter: &Filter,
-    id: u16,
-    function: u64,
-    return_ip: u64,
-    program: &Program,
-    hit: &Hit<'_>,
-) -> Result<bool, Refused> {
-    let context = Context { cpu: cpu::id(), comm: hit.comm };
-    let ring = rings::this(pin).ok_or(Refused::Off)?;
-    let header = Header::from_word(header(id));
-    program.write_return_if(filter, &context, hit, header, function, return_ip, ring, clock::now)
-}
-
-/// [`record_probe`], if `filter` wants the record; says whether it does.
-#[inline(always)]
-pub(super) fn record_probe_if(
-    pin: &impl Pinned,
-    filter: &Filter,
-    id: u16,
-    addr: u64,
-    program: &Program,
-    hit: &Hit<'_>,
-) -> Result<bool, Refused> {
-    let context = Context { cpu: cpu::id(), comm: hit.comm };
-    let ring = rings::this(pin).ok_or(Refused::Off)?;
-    program.write_probe_if(filter, &context, hit, Header::from_word(header(id)), addr, ring, clock::now)
 }
 
 /// Writes a record of whole words, which begins with its [`header`].

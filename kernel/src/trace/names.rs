@@ -35,4 +35,15 @@ impl SafeMemory for Kernel {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Fault> {
         probe_read::read(address, into).map_err(|_| Fault)
     }
+
+    fn load(&self, address: u64, size: usize) -> Result<u64, Fault> {
+        match size {
+            8 => probe_read::read_u64(address),
+            4 => probe_read::read_u32(address).map(u64::from),
+            2 => probe_read::read_u16(address).map(u64::from),
+            1 => probe_read::read_u8(address).map(u64::from),
+            _ => return Err(Fault),
+        }
+        .map_err(|_| Fault)
+    }
 }

@@ -1,6 +1,7 @@
 //! From parsed arguments to a program.
 
-use super::{Field, Plain, Program, Start, Step, Store};
+use super::unwritten::{BEYOND, units};
+use super::{Field, PlainField, Program, Start, Step, Store};
 use crate::errno::Errno;
 use crate::probe::{Arg, Source, Type};
 use crate::ring::MAX_RECORD_BYTES;
@@ -30,6 +31,7 @@ impl Program {
         let mut texts = Vec::new();
         let mut entry_args = Vec::new();
         let mut needs = RegSet::EMPTY;
+        let mut unknown_units = BEYOND;
         let mut at = base;
         for arg in args {
             let end = at.checked_add(arg.size()).filter(|end| *end <= MAX_RECORD_BYTES).ok_or(TooBig)?;
@@ -43,7 +45,7 @@ impl Program {
                 (Start::Reg(reg), Type::Int(..) | Type::Symbol, true, None)
                     if arg.size() == 8 && at.is_multiple_of(8) && reg.index() <= Reg::LR.index() =>
                 {
-                    plain.push(Plain { x: reg.index(), word: (at / 8) as u16 });
+                    plain.push(PlainField { x: reg.index(), word: (at / 8) as u16 });
                 }
                 _ => {
                     let first_step = steps.len() as u32;
@@ -57,24 +59,35 @@ impl Program {
                     {
                         last.user = true;
                     }
-                    fields.push(Field {
+                    let field = Field {
                         start,
                         first_step,
                         steps: u8::try_from(arg.expr.derefs.len()).map_err(|_| TooBig)?,
                         at: at as u16,
                         store: store(arg, &mut texts),
-                    });
+                    };
+                    let known = matches!(field.store, Store::Value { .. })
+                        && field.steps == 0
+                        && !matches!(start, Start::StackWord(_));
+                    if !known {
+                        unknown_units |= units(at, arg.size());
+                    }
+                    fields.push(field);
                 }
             }
             at = end;
         }
+        // Without other fields the plain ones lie one after the other.
+        let is_plain = fields.is_empty() && base.is_multiple_of(8);
         Ok(Program {
+            only_plain: is_plain.then(|| plain.iter().map(|plain| plain.x).collect()),
             plain: plain.into(),
             fields: fields.into(),
             steps: steps.into(),
             texts: texts.into(),
             entry_args: entry_args.into(),
             fixed_len: at,
+            known_units: units(0, at) & !unknown_units,
             needs,
             has_texts: args.iter().any(|arg| arg.ty.is_text()),
         })
@@ -109,14 +122,18 @@ fn start_now(source: &Source) -> Start {
     }
 }
 
-fn store(arg: &Arg, texts: &mut Vec<u8>) -> Store {
+fn store(arg: &Arg, texts: &mut Vec<u64>) -> Store {
     let size = arg.ty.size() as u8;
     let count = arg.count.map(|count| count as u8);
     match (arg.ty, &arg.expr.source, count) {
         (Type::String { .. }, Source::Comm, _) if arg.expr.derefs.is_empty() => Store::Comm,
         (Type::String { .. }, Source::Text(text), _) if arg.expr.derefs.is_empty() => {
             let from = texts.len() as u32;
-            texts.extend_from_slice(text.as_bytes());
+            texts.extend(
+                text.as_bytes()
+                    .chunks(8)
+                    .map(|piece| piece.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))),
+            );
             Store::Text { from, len: text.len() as u32 }
         }
         (Type::String { user }, _, Some(count)) => Store::Strings { count, user },

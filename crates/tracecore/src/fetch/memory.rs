@@ -1,5 +1,7 @@
 //! Memory that may not be there: reading it from inside a probe.
 
+use super::text::Out;
+
 /// A read that memory refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault;
@@ -8,37 +10,52 @@ pub struct Fault;
 pub trait SafeMemory {
     /// Copies `into.len()` bytes from `address`. On a fault `into` may hold anything.
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Fault>;
+
+    /// The `size` bytes at `address`, at most eight, as a little-endian number.
+    fn load(&self, address: u64, size: usize) -> Result<u64, Fault> {
+        let mut raw = [0; 8];
+        self.read(address, raw.get_mut(..size).ok_or(Fault)?)?;
+        Ok(u64::from_le_bytes(raw))
+    }
 }
 
 /// The longest string that is fetched, with its NUL.
 pub const MAX_STRING_BYTES: usize = 1024;
 
-/// Strings are read in pieces that end at multiples of this, so that no piece reaches into a page that the
-/// string does not.
-const CHUNK: usize = 64;
+/// How many bytes of a little-endian word come before its first zero byte; 8 if it has none.
+#[inline(always)]
+pub(super) const fn first_nul(word: u64) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    // A borrow out of a byte marks it, and may mark wrong ones above it, never below.
+    let marks = word.wrapping_sub(ONES) & !word & (ONES << 7);
+    (marks.trailing_zeros() / 8) as usize
+}
 
-/// Gives `each` the string at `address` piece by piece, without its NUL, up to `limit` bytes. Returns how many
-/// there were. A fault anywhere is a fault of the whole string.
-pub(super) fn for_each_piece(
+/// Gives `out` the string at `address`, without its NUL, up to `limit` bytes. Returns how many there were. A fault
+/// anywhere is a fault of the whole string.
+///
+/// It is read by aligned words, so that no read reaches into a page that the string does not.
+pub(super) fn for_each_word(
     memory: &dyn SafeMemory,
     address: u64,
     limit: usize,
-    mut each: impl FnMut(usize, &[u8]),
+    out: &mut impl Out,
 ) -> Result<usize, Fault> {
+    let mut at = address & !7;
+    let mut before = (address & 7) as usize;
     let mut done = 0;
     while done < limit {
-        let from = address.wrapping_add(done as u64);
-        let room = CHUNK - (from % CHUNK as u64) as usize;
-        let mut chunk = [0; CHUNK];
-        let piece = chunk.get_mut(..room.min(limit - done)).ok_or(Fault)?;
-        memory.read(from, piece)?;
-        let end = piece.iter().position(|byte| *byte == 0);
-        let text = piece.get(..end.unwrap_or(piece.len())).ok_or(Fault)?;
-        each(done, text);
-        done += text.len();
-        if end.is_some() {
+        let word = memory.load(at, 8)? >> (8 * before);
+        let room = 8 - before;
+        let text = first_nul(word).min(room);
+        let taken = text.min(limit - done);
+        out.put(word, taken);
+        done += taken;
+        if text < room {
             break;
         }
+        at = at.wrapping_add(8);
+        before = 0;
     }
     Ok(done)
 }
@@ -67,14 +84,34 @@ mod tests {
         }
     }
 
+    impl Out for Vec<u8> {
+        fn put(&mut self, bytes: u64, len: usize) {
+            self.extend_from_slice(&bytes.to_le_bytes()[..len]);
+        }
+    }
+
     fn string(memory: &Bytes, address: u64, limit: usize) -> Result<Vec<u8>, Fault> {
         let mut text = Vec::new();
-        let length = for_each_piece(memory, address, limit, |at, piece| {
-            assert_eq!(at, text.len());
-            text.extend_from_slice(piece);
-        })?;
+        let length = for_each_word(memory, address, limit, &mut text)?;
         assert_eq!(length, text.len());
         Ok(text)
+    }
+
+    #[test]
+    fn the_first_nul_is_found_in_any_word() {
+        assert_eq!(first_nul(u64::MAX), 8);
+        assert_eq!(first_nul(0), 0);
+        for at in 0..8 {
+            // What lies above a NUL, 1 too, does not matter.
+            for above in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = [0x80; 8];
+                bytes[at] = 0;
+                bytes[at + 1..].fill(above);
+                assert_eq!(first_nul(u64::from_le_bytes(bytes)), at, "{bytes:x?}");
+            }
+        }
+        assert_eq!(first_nul(0x0101_0101_0101_0101), 8);
+        assert_eq!(first_nul(0x0100_0101_0101_0101), 6);
     }
 
     #[test]

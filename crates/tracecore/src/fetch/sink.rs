@@ -1,6 +1,6 @@
 //! Where a record's bytes go.
 //!
-//! The program below is written once over [`Sink`] and offered for the two sinks there are: room reserved in the
+//! A program is written once over [`Sink`] and offered for the two sinks there are: room reserved in the
 //! ring, and a plain slice. The trait stays inside, so that no copy of the program is compiled into the kernel.
 
 use crate::ring::Reservation;
@@ -11,8 +11,8 @@ pub(super) trait Sink {
     fn len(&self) -> usize;
     /// Puts eight bytes at a place that is counted in words.
     fn put_word(&mut self, word: usize, value: u64);
-    /// Puts bytes.
-    fn put_bytes(&mut self, at: usize, bytes: &[u8]);
+    /// Puts the low bytes of a value, at most eight, at any place.
+    fn put_low(&mut self, at: usize, len: usize, value: u64);
 }
 
 impl Sink for &Reservation<'_> {
@@ -25,8 +25,9 @@ impl Sink for &Reservation<'_> {
         Reservation::put_u64(self, word * 8, value);
     }
 
-    fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
-        Reservation::put_bytes(self, at, bytes);
+    #[inline(always)]
+    fn put_low(&mut self, at: usize, len: usize, value: u64) {
+        Reservation::put_low(self, at, len, value);
     }
 }
 
@@ -35,14 +36,13 @@ impl Sink for &mut [u8] {
         <[u8]>::len(self)
     }
 
-    #[inline(always)]
     fn put_word(&mut self, word: usize, value: u64) {
-        self.put_bytes(word * 8, &value.to_le_bytes());
+        self.put_low(word * 8, 8, value);
     }
 
-    #[inline(always)]
-    fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(room) = at.checked_add(bytes.len()).and_then(|end| self.get_mut(at..end)) {
+    fn put_low(&mut self, at: usize, len: usize, value: u64) {
+        let bytes = value.to_le_bytes();
+        if let (Some(room), Some(bytes)) = (self.get_mut(at..at.saturating_add(len)), bytes.get(..len)) {
             room.copy_from_slice(bytes);
         }
     }

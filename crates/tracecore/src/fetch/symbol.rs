@@ -1,15 +1,11 @@
 //! The text of an address for `symstr`, made inside a probe.
 
+use super::text::Out;
 use crate::symbolize::{SymbolAt, Symbolizer};
 
 /// `name+0x10/0x80`, or the address, without the machinery of `core::fmt`. The numbers are kept whole and the
 /// name is cut where the limit is reached.
-pub(super) fn symbol_text(
-    symbols: &dyn Symbolizer,
-    address: u64,
-    limit: usize,
-    each: &mut dyn FnMut(usize, &[u8]),
-) -> usize {
+pub(super) fn symbol_text(symbols: &dyn Symbolizer, address: u64, limit: usize, out: &mut impl Out) -> usize {
     let mut numbers = Hex { bytes: [0; HEX_BYTES], len: 0 };
     let name = match symbols.symbol_at(address) {
         Some(SymbolAt { name, offset, size }) => {
@@ -27,9 +23,16 @@ pub(super) fn symbol_text(
     let numbers = numbers.as_bytes();
     let numbers = numbers.get(..limit).unwrap_or(numbers);
     let name = name.get(..limit - numbers.len()).unwrap_or(name);
-    each(0, name);
-    each(name.len(), numbers);
+    put_bytes(name, out);
+    put_bytes(numbers, out);
     name.len() + numbers.len()
+}
+
+fn put_bytes(bytes: &[u8], out: &mut impl Out) {
+    for piece in bytes.chunks(8) {
+        let word = piece.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        out.put(word, piece.len());
+    }
 }
 
 /// Room for `+0x…/0x…` with two numbers of sixteen digits.
@@ -69,6 +72,7 @@ impl Hex {
 mod tests {
     use super::*;
     use std::string::String;
+    use std::vec::Vec;
 
     struct One(u64, u64);
 
@@ -79,13 +83,10 @@ mod tests {
     }
 
     fn text(symbols: &One, address: u64, limit: usize) -> String {
-        let mut text = String::new();
-        let length = symbol_text(symbols, address, limit, &mut |at, piece| {
-            assert_eq!(at, text.len());
-            text.push_str(core::str::from_utf8(piece).expect("ASCII"));
-        });
+        let mut text = Vec::new();
+        let length = symbol_text(symbols, address, limit, &mut text);
         assert_eq!(length, text.len());
-        text
+        String::from_utf8(text).expect("ASCII")
     }
 
     #[test]

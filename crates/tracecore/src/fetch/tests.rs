@@ -1,8 +1,9 @@
 //! Programs against a small memory, with the values that Linux prints for the same arguments.
 
 use super::*;
+use crate::event::Header;
 use crate::probe::{Command, Definition, LookupError, Resolver, Symbol, parse_line};
-use crate::ring::{CpuRing, Mode, Record};
+use crate::ring::{CpuRing, MAX_RECORD_BYTES, Mode, Record};
 use crate::symbolize::{NoSymbols, SymbolAt};
 use a64::{CallRegs, UserRegs};
 use std::vec;
@@ -12,6 +13,8 @@ const BANNER: u64 = 0xffff_8000_817b_d188;
 const POINTERS: u64 = 0xffff_8000_8200_0000;
 const SP: u64 = 0xffff_8001_0000_3fe0;
 const USER: u64 = 0x40_0000;
+
+const SHELL: Comm = Comm([u64::from_le_bytes(*b"shell\0\0\0"), 0]);
 
 struct World;
 
@@ -88,7 +91,7 @@ fn run(args: &str) -> Vec<u8> {
     let program = Program::compile(&probe.args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
     let mut record = vec![0xaa; program.fixed_len() + program.text_len(&hit)];
     program.store(&hit, &mut record);
     assert!(record[..16].iter().all(|byte| *byte == 0xaa), "the head is the caller's");
@@ -216,7 +219,7 @@ fn entry_arguments_of_a_return_probe_come_from_its_entry() {
     assert_eq!(program.entry_args(), [1, 9]);
     let env = Env { memory: &World, symbols: &NoSymbols };
     let call = CallRegs { x: [0x100; 9], ..CallRegs::default() };
-    let hit = Hit { regs: (&call).into(), comm: &[0; 16], entry_args: &[7, 8], env: &env };
+    let hit = Hit { regs: (&call).into(), comm: Comm::default(), entry_args: &[7, 8], env: &env };
     let mut record = [0; 56];
     program.store(&hit, &mut record);
     assert_eq!(record[24..], [7_u64, 8, 7, 0x100].map(u64::to_le_bytes).concat());
@@ -228,7 +231,7 @@ fn a_record_too_short_is_filled_as_far_as_it_goes() {
     let program = Program::compile(&probe.args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
     let whole = program.fixed_len() + program.text_len(&hit);
     assert_eq!(whole, 32 + 14 + 6);
     for length in 0..whole + 20 {
@@ -260,7 +263,7 @@ fn an_overlong_text_is_cut_to_the_limit() {
     let program = Program::compile(&definition(&line).args, 16, false).expect("fits");
     let env = Env { memory: &Endless, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: &[b'c'; 16], entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: Comm::from([b'c'; 16]), entry_args: &[], env: &env };
     assert_eq!(program.fixed_len() + program.text_len(&hit), MAX_RECORD_BYTES);
     let mut record = vec![0; MAX_RECORD_BYTES];
     program.store(&hit, &mut record);
@@ -278,11 +281,12 @@ fn the_ring_gets_what_a_slice_gets() {
         Program::compile(&definition(&std::format!("p:t work_add {args}")).args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: b"shell\0\0\0\0\0\0\0\0\0\0\0", entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
     let length = program.fixed_len() + program.text_len(&hit);
     for _ in 0..300 {
         // More than the ring holds, so that bytes of older records lie below.
-        program.write_probe(&hit, Header { pid: 9, ..Header::default() }, 0x1234, &ring, || 7).expect("room");
+        let head = [Header { pid: 9, ..Header::default() }.to_word(), 0x1234];
+        program.write(&hit, &head, &ring, || 7).expect("room");
     }
     let mut want = vec![0; length];
     want[4] = 9;
@@ -296,6 +300,85 @@ fn the_ring_gets_what_a_slice_gets() {
         count += 1;
     }
     assert!(count > 50, "{count}");
+}
+
+#[test]
+fn a_program_of_registers_writes_what_it_would_anyhow() {
+    let regs = registers();
+    let env = Env { memory: &World, symbols: &World };
+    for args in ["", "a=%x0", "a=%x30 b=%x7:u64 c=%x0:s64 d=%x1:symbol"] {
+        let program = Program::compile(&definition(&std::format!("p:t work_add {args}")).args, 16, false)
+            .expect("fits");
+        let plain = program.plain().expect("registers alone");
+        let ring = CpuRing::new(4, Mode::Overwrite).expect("memory");
+        let head = [0x1122_3344_5566_7788, 0x99aa];
+        let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
+        for _ in 0..300 {
+            if !plain.write((&regs).into(), head[0], [head[1]], &ring, || 7) {
+                program.write(&hit, &head, &ring, || 7).expect("room");
+            }
+        }
+        let mut want = head.map(u64::to_le_bytes).concat();
+        want.resize(program.fixed_len(), 0);
+        program.store(&hit, &mut want);
+        let mut reader = ring.reader().expect("nobody else reads");
+        let mut record = Record::new();
+        assert!(reader.read(&mut record));
+        while reader.read(&mut record) {
+            assert_eq!(record.bytes(), want);
+        }
+    }
+    for args in ["a=%x0:u32", "a=%sp", "a=%x0 b=%pc", "a=%x0 c=$comm", "a=+0(%x0)"] {
+        let program = Program::compile(&definition(&std::format!("p:t work_add {args}")).args, 16, false)
+            .expect("fits");
+        assert!(program.plain().is_none(), "{args}");
+    }
+}
+
+#[test]
+fn names_of_all_lengths() {
+    for length in 0..=16 {
+        let mut name = [0; 16];
+        name[..length].fill(b'n');
+        let probe = definition("p:t work_add a=%x0:u8 c=$comm");
+        let program = Program::compile(&probe.args, 16, false).expect("fits");
+        let env = Env { memory: &World, symbols: &World };
+        let regs = registers();
+        let hit = Hit { regs: (&regs).into(), comm: name.into(), entry_args: &[], env: &env };
+        let mut record = vec![0xaa; program.fixed_len() + program.text_len(&hit)];
+        program.store(&hit, &mut record);
+        let mut want = vec![0];
+        want.extend(((length as u32 + 1) << 16 | 21).to_le_bytes());
+        want.extend(&name[..length]);
+        want.push(0);
+        assert_eq!(record[16..], want, "{length}");
+    }
+}
+
+/// Bytes put at every offset, in every length, leave the others as they were.
+#[test]
+fn low_bytes_go_where_they_belong() {
+    let ring = CpuRing::new(4, Mode::Overwrite).expect("memory");
+    let mut want = [0; 24];
+    for offset in 0..=24 {
+        for len in 0..=9 {
+            let record = ring.reserve(24, || 7).expect("room");
+            let filled = [0x5a; 24];
+            record.put_bytes(0, &filled);
+            let value = 0x8877_6655_4433_2211_u64;
+            let inside = len <= 8 && offset + len <= 24;
+            assert_eq!(record.put_low(offset, len, value), inside);
+            want = filled;
+            if inside {
+                want[offset..offset + len].copy_from_slice(&value.to_le_bytes()[..len]);
+            }
+            for (index, word) in want.as_chunks::<8>().0.iter().enumerate() {
+                assert_eq!(record.get_word(index).to_le_bytes(), *word, "{len} at {offset}");
+            }
+            record.commit();
+        }
+    }
+    assert_eq!(want, [0x5a; 24]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Filter {
             return Err(FilterError::at(ErrorKind::Error, 0));
         }
         survey(text.as_bytes())?;
-        Compiler { text, class, names, symbols, steps: Vec::new(), needs_comm: false }.compile()
+        Compiler { text, class, names, symbols, steps: Vec::new(), needs_comm: false, reads: 0 }.compile()
     }
 }
 
@@ -109,6 +109,7 @@ struct Compiler<'a> {
     symbols: &'a dyn Symbolizer,
     steps: Vec<Step>,
     needs_comm: bool,
+    reads: u64,
 }
 
 impl Compiler<'_> {
@@ -164,7 +165,8 @@ impl Compiler<'_> {
                     if let Some(whole) = self.operator(operand, &mut frames, &mut at)? {
                         self.close(&whole.if_true, ACCEPT);
                         self.close(&whole.if_false, REJECT);
-                        return Ok(Filter { steps: self.steps.into(), needs_comm: self.needs_comm });
+                        let Self { steps, needs_comm, reads, .. } = self;
+                        return Ok(Filter { steps: steps.into(), needs_comm, reads });
                     }
                 }
             }
@@ -180,6 +182,7 @@ impl Compiler<'_> {
         }
         let test = self.predicate(at)?;
         self.needs_comm |= matches!(test, Test::Text { at: TextAt::Comm, .. });
+        self.reads |= test.reads();
         self.steps.push(Step { test, if_true: REJECT, if_false: REJECT });
         Ok(Operand { if_true: vec![(step, true)], if_false: vec![(step, false)] })
     }

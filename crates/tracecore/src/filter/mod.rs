@@ -10,7 +10,7 @@
 //!    2    comm ~ w*           accept    reject
 //!        │ run, at each record, over its bytes
 //!        ▼
-//!   commit, or withdraw the reservation
+//!   commit, or withdraw the reservation; or before there is one, where registers tell all that is asked
 //! ```
 //!
 //! The language is Linux's, as are the sentences and columns of errors:
@@ -40,10 +40,11 @@ mod tests;
 
 pub use error::{ErrorKind, FilterError};
 
-use crate::fetch::COMM_LEN;
+use crate::fetch::{COMM_LEN, Unwritten};
 use crate::ring::Reservation;
 use alloc::boxed::Box;
-use predicate::{Subject, Test};
+pub(crate) use predicate::Subject;
+use predicate::Test;
 
 /// Bytes of an expression.
 pub const MAX_EXPRESSION: usize = 4095;
@@ -78,9 +79,16 @@ struct Step {
 pub struct Filter {
     steps: Box<[Step]>,
     needs_comm: bool,
+    /// What of a record it looks at, a bit for every four bytes; see [`Unwritten`].
+    reads: u64,
 }
 
 impl Filter {
+    #[inline(always)]
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+
     /// Does it look at the name of the task?
     pub const fn needs_comm(&self) -> bool {
         self.needs_comm
@@ -98,6 +106,11 @@ impl Filter {
 
     /// Shall this record, filled but not committed, be kept?
     pub fn accepts_reserved(&self, record: &Reservation<'_>, context: &Context<'_>) -> bool {
+        self.run(record, context)
+    }
+
+    /// Shall this record, of which all that the filter reads is known, be written?
+    pub fn accepts_unwritten(&self, record: &Unwritten<'_>, context: &Context<'_>) -> bool {
         self.run(record, context)
     }
 

@@ -1,16 +1,27 @@
 //! One predicate: a place in the record, held against a constant.
 
 use super::Context;
+use crate::fetch::{BEYOND, units};
 use crate::glob::{self, Bytes, Pattern, Shape};
 use crate::ring::Reservation;
 use alloc::boxed::Box;
 
 /// The bytes of a record, wherever they are.
-pub(super) trait Subject {
+pub(crate) trait Subject {
     /// How many there are.
     fn len(&self) -> usize;
-    /// Eight bytes from here on, those behind the end as anything: a caller cuts them to the field's size.
-    fn word(&self, at: usize) -> u64;
+    /// The word of this number, its bytes behind the end as anything: a caller cuts them to the field's size.
+    fn word_at(&self, index: usize) -> u64;
+
+    /// Eight bytes from here on.
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        let low = self.word_at(at / 8);
+        match at % 8 {
+            0 => low,
+            shift => low >> (shift * 8) | self.word_at(at / 8 + 1) << (64 - shift * 8),
+        }
+    }
 }
 
 impl Subject for [u8] {
@@ -18,9 +29,9 @@ impl Subject for [u8] {
         <[u8]>::len(self)
     }
 
-    fn word(&self, at: usize) -> u64 {
+    fn word_at(&self, index: usize) -> u64 {
         let mut word = [0; 8];
-        for (to, from) in word.iter_mut().zip(self.get(at..).unwrap_or_default()) {
+        for (to, from) in word.iter_mut().zip(self.get(index * 8..).unwrap_or_default()) {
             *to = *from;
         }
         u64::from_le_bytes(word)
@@ -33,13 +44,8 @@ impl Subject for [u64] {
     }
 
     #[inline(always)]
-    fn word(&self, at: usize) -> u64 {
-        let word = |index: usize| self.get(index).map_or(0, |word| u64::from_le(*word));
-        let low = word(at / 8);
-        match at % 8 {
-            0 => low,
-            shift => low >> (shift * 8) | word(at / 8 + 1) << (64 - shift * 8),
-        }
+    fn word_at(&self, index: usize) -> u64 {
+        self.get(index).map_or(0, |word| u64::from_le(*word))
     }
 }
 
@@ -49,12 +55,8 @@ impl Subject for Reservation<'_> {
     }
 
     #[inline(always)]
-    fn word(&self, at: usize) -> u64 {
-        let low = self.get_word(at / 8);
-        match at % 8 {
-            0 => low,
-            shift => low >> (shift * 8) | self.get_word(at / 8 + 1) << (64 - shift * 8),
-        }
+    fn word_at(&self, index: usize) -> u64 {
+        self.get_word(index)
     }
 }
 
@@ -177,6 +179,11 @@ impl Number {
         if self.signed { (top as i64 >> (self.spare & 63)) as u64 } else { top >> (self.spare & 63) }
     }
 
+    /// What of the record it lies in.
+    fn units(self) -> u64 {
+        units(usize::from(self.at), (64 - usize::from(self.spare)) / 8)
+    }
+
     #[inline(always)]
     fn load<S: Subject + ?Sized>(self, record: &S) -> u64 {
         self.widen(record.word(usize::from(self.at)))
@@ -197,6 +204,15 @@ pub(super) enum Test {
 }
 
 impl Test {
+    /// What it looks at in a record: a mask, as [`units`] makes it.
+    pub(super) fn reads(&self) -> u64 {
+        match self {
+            Self::Number { number, .. } | Self::Inside { number, .. } => number.units(),
+            Self::Cpu { .. } | Self::Text { at: TextAt::Comm, .. } => 0,
+            Self::Text { .. } => BEYOND,
+        }
+    }
+
     #[inline(always)]
     pub(super) fn holds<S: Subject + ?Sized>(&self, record: &S, context: &Context<'_>) -> bool {
         match self {

@@ -66,6 +66,7 @@ impl Reservation<'_> {
     }
 
     /// Puts words from the start on. False, and nothing is put, if they do not fit.
+    #[inline(always)]
     pub fn put_words(&self, words: &[u64]) -> bool {
         let fits = words.len() <= self.len / 8;
         if fits {
@@ -97,6 +98,37 @@ impl Reservation<'_> {
             self.merge(word, 0, tail);
         }
         true
+    }
+
+    /// Puts a word at an offset in words, for a caller that has reserved as many: only this is not checked again.
+    #[inline(always)]
+    pub(crate) fn put_own(&self, index: usize, value: u64) {
+        debug_assert!(index < self.len / 8);
+        self.page.word(self.payload() + index).store(value.to_le(), Relaxed);
+    }
+
+    /// Puts the low `len` bytes of a value, at most eight, at a byte offset. False, and nothing is put, if they do not
+    /// lie inside.
+    #[inline(always)]
+    pub fn put_low(&self, offset: usize, len: usize, value: u64) -> bool {
+        if len > 8 || offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return false;
+        }
+        let mask = u64::MAX.checked_shr(64 - 8 * len as u32).unwrap_or(0);
+        let (word, shift) = (self.payload() + offset / 8, offset % 8 * 8);
+        self.put_masked(word, value << shift, mask << shift);
+        if shift + 8 * len > 64 {
+            self.put_masked(word + 1, value >> (64 - shift), mask >> (64 - shift));
+        }
+        true
+    }
+
+    /// Replaces the bits of a word that the mask has. Nobody else writes there: the record is ours.
+    #[inline(always)]
+    fn put_masked(&self, word: usize, value: u64, mask: u64) {
+        let word = self.page.word(word);
+        let old = u64::from_le(word.load(Relaxed));
+        word.store((old & !mask | value & mask).to_le(), Relaxed);
     }
 
     /// Replaces some bytes of a word. Nobody else writes there: the record is ours.

@@ -23,7 +23,7 @@ use tracecore::fetch::Program;
 use tracecore::probe::{self, Blame, Definition, ErrorKind, ProbeError, Removal};
 
 use super::SUBSYSTEM;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Recording};
 use super::returns::{self, ReturnRecorder};
 use crate::kprobes::{self, Kprobe};
 use crate::rethook::{self, Kretprobe};
@@ -196,11 +196,12 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
     // A module's symbol has no address: there are no modules.
     let addr =
         definition.place.address().ok_or_else(|| probe::place_error(line, ErrorKind::BadProbeAddress))?;
+    let recording = Recording::new(id, program, filter.clone(), name);
     let hook = if is_return {
-        let recorder = Arc::new(ReturnRecorder::new(id, program, filter.clone(), name));
+        let recorder = Arc::new(ReturnRecorder::new(recording));
         Hook::Return(returns::register(line, addr, &definition, recorder.clone())?, recorder)
     } else {
-        let recorder = Arc::new(Recorder::new(id, program, filter.clone(), name));
+        let recorder = Arc::new(Recorder::new(recording));
         let kprobe = Kprobe::register(addr as usize, recorder.clone()).map_err(|refusal| {
             log::warn!("{SUBSYSTEM}: {} cannot be probed: {refusal}", definition.place);
             ProbeError { errno: refusal.errno(), ..probe::place_error(line, ErrorKind::RegistrationFailed) }

@@ -1,11 +1,13 @@
-//! What runs at a hit of a probe that is an event.
+//! What runs at a hit of a probe that is an event, and at a return.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use tracecore::fetch::{Env, Hit, Program};
-use tracecore::filter::Filter;
+use a64::Registers;
+use tracecore::fetch::{COMM_LEN, Comm, Env, Hit, Program};
+use tracecore::filter::{Context, Filter};
 
+use crate::arch::cpu;
 use crate::exception::PtRegs;
 use crate::kprobes::{Flow, Handler};
 use crate::sync::CpuPin;
@@ -13,12 +15,12 @@ use crate::task;
 use crate::trace::counter::Counter;
 use crate::trace::filters::EventFilter;
 use crate::trace::names::Kernel;
-use crate::trace::{buffer, comms};
+use crate::trace::{buffer, clock, comms, rings};
 
 const ENV: Env<'static> = Env { memory: &Kernel, symbols: &Kernel };
 
-/// Counts the hit and records it, if the event's filter wants it.
-pub(super) struct Recorder {
+/// What a probe that is an event records, and with which filter: the same at an instruction and at a return.
+pub(super) struct Recording {
     id: u16,
     program: Program,
     hits: Counter,
@@ -26,7 +28,10 @@ pub(super) struct Recorder {
     name: String,
 }
 
-impl Recorder {
+/// The most addresses that stand before the arguments: function and return address.
+const MAX_ADDRESSES: usize = 2;
+
+impl Recording {
     pub(super) fn new(id: u16, program: Program, filter: Arc<EventFilter>, name: String) -> Self {
         Self { id, program, hits: Counter::new(), filter, name }
     }
@@ -36,39 +41,101 @@ impl Recorder {
         self.hits.sum()
     }
 
-    /// A hit of an event that has a filter.
-    #[inline(never)]
-    fn judge(&self, filter: &Filter, addr: u64, regs: &PtRegs, pin: &CpuPin) {
-        let needs_comm = self.program.has_texts() || filter.needs_comm();
-        let comm = if needs_comm { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.user().into(), comm: &comm, entry_args: &[], env: &ENV };
-        match buffer::record_probe_if(pin, filter, self.id, addr, &self.program, &hit) {
-            Ok(true) => comms::note(),
-            Ok(false) => self.filter.count(),
-            // Counted by the ring.
-            Err(_) => {}
+    pub(super) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts a hit and records it, if the event's filter wants it.
+    #[inline(always)]
+    pub(super) fn record<const N: usize>(
+        &self,
+        addresses: [u64; N],
+        regs: Registers<'_>,
+        entry_args: &[u64],
+        pin: &CpuPin,
+    ) {
+        self.hits.count();
+        let filter = self.filter.active(pin);
+        // Nothing is kept over a call on this way, so no register is saved for one.
+        if let (None, Some(plain), Some(ring)) = (filter, self.program.plain(), rings::this(pin))
+            && plain.write(regs, buffer::header(self.id), addresses, ring, clock::now)
+        {
+            return comms::note();
         }
+        self.record_fully(filter, &addresses, regs, entry_args, pin);
+    }
+
+    /// The hits that are not the common one: the event has a filter, its records have more than registers, or the ring
+    /// is to change its page.
+    #[inline(never)]
+    fn record_fully(
+        &self,
+        filter: Option<&Filter>,
+        addresses: &[u64],
+        regs: Registers<'_>,
+        entry_args: &[u64],
+        pin: &CpuPin,
+    ) {
+        let Some(ring) = rings::this(pin) else { return };
+        let mut head = [buffer::header(self.id); 1 + MAX_ADDRESSES];
+        for (to, from) in head.iter_mut().skip(1).zip(addresses) {
+            *to = *from;
+        }
+        let head = head.get(..1 + addresses.len()).unwrap_or_default();
+        let name =
+            if filter.is_some_and(Filter::needs_comm) { task::current().comm() } else { [0; COMM_LEN] };
+        let context = Context { cpu: cpu::id(), comm: &name };
+        let unwritten = filter.and_then(|filter| self.program.unwritten(filter, head, regs, entry_args));
+        let undecided = match (filter, unwritten) {
+            (Some(filter), Some(unwritten)) if !filter.accepts_unwritten(&unwritten, &context) => {
+                return self.filter.count();
+            }
+            (_, Some(_)) => None,
+            (filter, None) => filter,
+        };
+        let comm = if self.program.has_texts() { task::current().comm_words() } else { [0; 2] };
+        let hit = Hit { regs, comm: Comm(comm), entry_args, env: &ENV };
+        let written = match undecided {
+            None => self.program.write(&hit, head, ring, clock::now),
+            Some(filter) => match self.program.write_if(filter, &context, &hit, head, ring, clock::now) {
+                Ok(true) => Ok(()),
+                Ok(false) => return self.filter.count(),
+                Err(refused) => Err(refused),
+            },
+        };
+        // A record that is refused is counted by the ring.
+        if written.is_ok() {
+            comms::note();
+        }
+    }
+}
+
+/// Records the hits of an instruction.
+pub(super) struct Recorder(Recording);
+
+impl Recorder {
+    pub(super) const fn new(recording: Recording) -> Self {
+        Self(recording)
+    }
+
+    /// How often it was called.
+    pub(super) fn hits(&self) -> u64 {
+        self.0.hits()
     }
 }
 
 impl Handler for Recorder {
     #[inline]
     fn pre(&self, addr: u64, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
-        self.hits.count();
-        if let Some(filter) = self.filter.active(pin) {
-            self.judge(filter, addr, regs, pin);
-            return Flow::Continue;
-        }
-        let comm = if self.program.has_texts() { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.user().into(), comm: &comm, entry_args: &[], env: &ENV };
-        // A record that is refused is counted by the ring.
-        if buffer::record_probe(pin, self.id, addr, &self.program, &hit).is_ok() {
-            comms::note();
-        }
+        self.0.record([addr], regs.user().into(), &[], pin);
         Flow::Continue
     }
 
     fn name(&self) -> &str {
-        &self.name
+        self.0.name()
     }
 }

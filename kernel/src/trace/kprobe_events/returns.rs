@@ -9,66 +9,37 @@
 //! Arguments are gone when a function returns, and so is every register that a call does not hand back. An argument of the
 //! line that asks for one of those is refused where it stands, and the log names the register.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 
 use a64::Reg;
-use tracecore::fetch::{Env, Hit, Program, REGISTER_ARGS};
-use tracecore::filter::Filter;
+use tracecore::fetch::{Program, REGISTER_ARGS};
 use tracecore::probe::{Arg, Definition, ErrorKind, Kind, ProbeError, place_error};
 
 use super::SUBSYSTEM;
+use super::recorder::Recording;
 use crate::arch::probe_read;
 use crate::ftrace::FtraceRegs;
 use crate::ftrace::regs::Return;
 use crate::rethook::{self, EntryRegs, Kretprobe, Listener, Returned, Verdict};
 use crate::sync::CpuPin;
-use crate::task;
-use crate::trace::counter::Counter;
-use crate::trace::filters::EventFilter;
-use crate::trace::names::Kernel;
-use crate::trace::{buffer, comms};
 
-const ENV: Env<'static> = Env { memory: &Kernel, symbols: &Kernel };
-
-/// Counts returns and records them, if the event's filter wants it.
-pub(super) struct ReturnRecorder {
-    id: u16,
-    program: Program,
-    hits: Counter,
-    filter: Arc<EventFilter>,
-    name: String,
-}
+/// Records returns, with what was kept at the entry.
+pub(super) struct ReturnRecorder(Recording);
 
 impl ReturnRecorder {
-    pub(super) fn new(id: u16, program: Program, filter: Arc<EventFilter>, name: String) -> Self {
-        Self { id, program, hits: Counter::new(), filter, name }
+    pub(super) const fn new(recording: Recording) -> Self {
+        Self(recording)
     }
 
     /// How many returns it was told of.
     pub(super) fn hits(&self) -> u64 {
-        self.hits.sum()
-    }
-
-    /// A return, of an event that has a filter.
-    #[inline(never)]
-    fn judge(&self, filter: &Filter, returned: Returned<'_>, regs: &FtraceRegs<Return>, pin: &CpuPin) {
-        let needs_comm = self.program.has_texts() || filter.needs_comm();
-        let comm = if needs_comm { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.registers(), comm: &comm, entry_args: returned.data(), env: &ENV };
-        let (function, return_ip) = (returned.function(), regs.pc());
-        match buffer::record_return_if(pin, filter, self.id, function, return_ip, &self.program, &hit) {
-            Ok(true) => comms::note(),
-            Ok(false) => self.filter.count(),
-            // Counted by the ring.
-            Err(_) => {}
-        }
+        self.0.hits()
     }
 }
 
 impl Listener for ReturnRecorder {
     fn entry(&self, regs: EntryRegs<'_>, data: &mut [u64], _: &CpuPin) -> Verdict {
-        for (slot, arg) in data.iter_mut().zip(self.program.entry_args()) {
+        for (slot, arg) in data.iter_mut().zip(self.0.program().entry_args()) {
             *slot = match arg.checked_sub(REGISTER_ARGS) {
                 None => regs.arg(*arg as u8),
                 Some(word) => probe_read::read_u64(regs.sp() + u64::from(word) * 8).unwrap_or(0),
@@ -79,30 +50,20 @@ impl Listener for ReturnRecorder {
 
     #[inline]
     fn exit(&self, returned: Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
-        self.hits.count();
-        if let Some(filter) = self.filter.active(pin) {
-            self.judge(filter, returned, regs, pin);
-            return;
-        }
-        let comm = if self.program.has_texts() { task::current().comm() } else { [0; task::COMM_LEN] };
-        let hit = Hit { regs: regs.registers(), comm: &comm, entry_args: returned.data(), env: &ENV };
-        let (function, return_ip) = (returned.function(), regs.pc());
-        // A record that is refused is counted by the ring.
-        if buffer::record_return(pin, self.id, function, return_ip, &self.program, &hit).is_ok() {
-            comms::note();
-        }
+        let addresses = [returned.function(), regs.pc()];
+        self.0.record(addresses, regs.registers(), returned.data(), pin);
     }
 
     fn has_entry(&self) -> bool {
-        !self.program.entry_args().is_empty()
+        !self.0.program().entry_args().is_empty()
     }
 
     fn data_words(&self) -> usize {
-        self.program.entry_args().len()
+        self.0.program().entry_args().len()
     }
 
     fn name(&self) -> &str {
-        &self.name
+        self.0.name()
     }
 }
 

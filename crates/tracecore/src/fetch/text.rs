@@ -1,0 +1,141 @@
+//! Texts of a record: measured before it is reserved, put behind its fixed part.
+//!
+//! They are handled by words: the end of a string is found eight bytes at a time, and a piece of at most eight bytes is
+//! put at any offset by at most two stores. A byte at a time costs more than all the rest of a hit.
+
+use super::memory::{Fault, for_each_word, is_user};
+use super::sink::Sink;
+use super::symbol::symbol_text;
+use super::{Comm, Field, Hit, MAX_STRING_BYTES, Program, Store};
+use crate::ring::MAX_RECORD_BYTES;
+
+/// What takes the pieces of a text.
+pub(super) trait Out {
+    /// Takes the low `len` bytes, at most eight.
+    fn put(&mut self, bytes: u64, len: usize);
+}
+
+/// Only counts.
+struct Measure;
+
+impl Out for Measure {
+    fn put(&mut self, _: u64, _: usize) {}
+}
+
+/// Puts them into a record.
+struct Put<'s, S> {
+    sink: &'s mut S,
+    at: usize,
+}
+
+impl<S: Sink> Out for Put<'_, S> {
+    #[inline(always)]
+    fn put(&mut self, bytes: u64, len: usize) {
+        self.sink.put_low(self.at, len, bytes);
+        self.at += len;
+    }
+}
+
+impl Program {
+    /// How many bytes of text this hit adds to the fixed part.
+    #[inline(always)]
+    pub fn text_len(&self, hit: &Hit<'_>) -> usize {
+        if self.has_texts { self.measure(hit) } else { 0 }
+    }
+
+    /// The first of the two looks at texts.
+    fn measure(&self, hit: &Hit<'_>) -> usize {
+        let room = MAX_RECORD_BYTES.saturating_sub(self.fixed_len);
+        let mut total = 0;
+        for field in &self.fields {
+            let count = match field.store {
+                Store::Value { .. } | Store::Memory { .. } => 0,
+                Store::Strings { count, .. } => count,
+                Store::String | Store::Comm | Store::Text { .. } | Store::Symbol => 1,
+            };
+            for index in 0..count {
+                if let Ok(length) = self.text(hit, field, index, MAX_STRING_BYTES, &mut Measure) {
+                    total += length + 1;
+                }
+            }
+        }
+        total.min(room)
+    }
+
+    /// Puts one text behind the fixed part and its location into it.
+    pub(super) fn store_text<S: Sink>(
+        &self,
+        hit: &Hit<'_>,
+        field: &Field,
+        sink: &mut S,
+        at: usize,
+        tail: &mut usize,
+        index: u8,
+    ) {
+        let start = *tail;
+        let room = sink.len().saturating_sub(start);
+        let mut length = 0;
+        // One byte is kept for the NUL.
+        if let Some(limit) = room.checked_sub(1) {
+            let mut out = Put { sink, at: start };
+            if let Ok(text_len) = self.text(hit, field, index, limit, &mut out) {
+                sink.put_low(start + text_len, 1, 0);
+                length = text_len + 1;
+            }
+        }
+        *tail += length;
+        sink.put_low(at, 4, (length << 16 | start) as u64);
+    }
+
+    /// Gives `out` the pieces of a field's text, at most `limit` bytes in all. Returns how many there were.
+    #[inline(always)]
+    fn text(
+        &self,
+        hit: &Hit<'_>,
+        field: &Field,
+        index: u8,
+        limit: usize,
+        out: &mut impl Out,
+    ) -> Result<usize, Fault> {
+        let limit = limit.min(MAX_STRING_BYTES - 1);
+        match field.store {
+            Store::Comm => Ok(comm_text(hit.comm, limit, out)),
+            Store::Text { from, len } => {
+                let len = (len as usize).min(limit);
+                let words = self.texts.get(from as usize..).ok_or(Fault)?;
+                for (index, word) in words.iter().take(len.div_ceil(8)).enumerate() {
+                    out.put(*word, (len - index * 8).min(8));
+                }
+                Ok(len)
+            }
+            Store::Symbol => {
+                let value = self.value(hit, field)?;
+                Ok(symbol_text(hit.env.symbols, value, limit, out))
+            }
+            Store::String => {
+                let address = self.address(hit, field)?;
+                for_each_word(hit.env.memory, address, limit, out)
+            }
+            Store::Strings { user, .. } => {
+                let base = self.address(hit, field)?;
+                let pointer = hit.env.memory.load(base.wrapping_add(u64::from(index) * 8), 8)?;
+                if user && !is_user(pointer) {
+                    return Err(Fault);
+                }
+                for_each_word(hit.env.memory, pointer, limit, out)
+            }
+            Store::Value { .. } | Store::Memory { .. } => Err(Fault),
+        }
+    }
+}
+
+#[inline(always)]
+fn comm_text(comm: Comm, limit: usize, out: &mut impl Out) -> usize {
+    let len = comm.len().min(limit);
+    let [low, high] = comm.0;
+    out.put(low, len.min(8));
+    if len > 8 {
+        out.put(high, len - 8);
+    }
+    len
+}
