@@ -194,16 +194,17 @@ impl Point {
             _ => core::ptr::null_mut(),
         };
         // A hit that finds neither runs no handler; so what is there is there first.
-        let more = entries.len() > 1;
+        let (some, more) = (!entries.is_empty(), entries.len() > 1);
         if !more {
             self.only.store(only, Ordering::Release);
         }
         self.post.store(post, Ordering::Relaxed);
-        self.entries.publish((!entries.is_empty()).then(|| Box::new(entries)));
+        self.entries.publish(some.then(|| Box::new(entries)));
         if more {
             self.only.store(only, Ordering::Release);
         }
-        if !post && self.boostable && self.boosted().is_none() {
+        // Of a point without handlers the slot goes, as it is.
+        if !post && some && self.boostable && self.boosted().is_none() {
             self.boost();
         }
     }

@@ -55,12 +55,6 @@ impl Class {
     const STEP: Class = Class::Step { may_fault: false };
     /// Steps, and may fault.
     const STEP_FAULT: Class = Class::Step { may_fault: true };
-
-    /// May the slot end in a branch back instead of a second `brk`? Then no handler runs after the word, so it
-    /// must always reach the branch: what may fault is not boosted.
-    pub const fn boostable(self) -> bool {
-        matches!(self, Class::Step { may_fault: false })
-    }
 }
 
 /// Why a word cannot be probed.
@@ -80,11 +74,11 @@ pub enum Reason {
     AuthPc,
     /// `cbgt` and its kin (FEAT_CMPBR).
     CompareBranch,
-    /// `msr` (immediate) other than DAIF.
+    /// `msr` (immediate) of what a slot depends on.
     ProcessorState,
     /// `msr` of a register that is not known to be harmless.
     SystemWrite,
-    /// `mrs` of ELR_EL1, SPSR_EL1 or ESR_EL1.
+    /// `mrs` of ELR_EL1, SPSR_EL1, ESR_EL1 or FAR_EL1.
     ExceptionState,
     /// A literal load of a vector register.
     VectorLiteral,

@@ -14,26 +14,34 @@ use crate::regs::PSTATE_DAIF;
 use crate::simulate::Sim;
 use crate::sysreg::SysReg;
 
-/// Registers whose write does the same from a slot, and on which neither exception entry nor a probe depends:
-/// flags, FP control, the user's thread pointers, the timers' compare registers, interrupt controller commands.
-const HARMLESS_WRITES: [SysReg; 16] = [
-    SysReg::NZCV,
-    SysReg::FPCR,
-    SysReg::FPSR,
-    SysReg::TPIDR_EL0,
-    SysReg::TPIDRRO_EL0,
-    SysReg::CSSELR_EL1,
-    SysReg::CNTP_TVAL_EL0,
-    SysReg::CNTP_CTL_EL0,
-    SysReg::CNTP_CVAL_EL0,
-    SysReg::CNTV_TVAL_EL0,
-    SysReg::CNTV_CTL_EL0,
-    SysReg::CNTV_CVAL_EL0,
-    SysReg::ICC_EOIR0_EL1,
-    SysReg::ICC_EOIR1_EL1,
-    SysReg::ICC_DIR_EL1,
-    SysReg::ICC_SGI1R_EL1,
-];
+/// Does a write of the register do the same from a slot, and do neither exception entry nor a probe depend on it? Flags,
+/// FP control and its trap, thread pointers of the user, the timers, the performance monitors, the interrupt
+/// controller, values and controls of breakpoints and watchpoints, the user's half of the address space.
+fn is_harmless(reg: SysReg) -> bool {
+    const SINGLE: [SysReg; 9] = [
+        SysReg::NZCV,
+        SysReg::FPCR,
+        SysReg::FPSR,
+        SysReg::TPIDR_EL0,
+        SysReg::TPIDRRO_EL0,
+        SysReg::CSSELR_EL1,
+        SysReg::CPACR_EL1,
+        SysReg::TTBR0_EL1,
+        SysReg::PAR_EL1,
+    ];
+    SINGLE.contains(&reg)
+        || matches!(
+            reg.parts(),
+            // dbgbvr, dbgbcr, dbgwvr, dbgwcr
+            (2, 0, 0, _, 4..=7)
+            // icc_pmr, and all of icc_*: masks, acknowledges, ends, sends
+            | (3, 0, 4, 6, 0) | (3, 0, 12, 8..=9 | 11..=12, _)
+            // pmintenset, pmintenclr; pmcr to pmuserenr; pmevcntr, pmevtyper, pmccfiltr
+            | (3, 0, 9, 14, 1..=2) | (3, 3, 9, 12..=14, _) | (3, 3, 14, 8..=15, _)
+            // cntkctl; cntp_*, cntv_*
+            | (3, 0, 14, 1, 0) | (3, 3, 14, 2..=3, _)
+        )
+}
 
 pub(super) fn classify(insn: Insn) -> Class {
     match (insn.field(22, 2), insn.field(19, 3)) {
@@ -117,8 +125,10 @@ fn pstate(op1: u32, crm: u32, op2: u32) -> Class {
         (3, 7) => Class::Simulate(Sim::ClearDaif { bits }),
         // cfinv, xaflag, axflag: flags only. They are no writes of CRm.
         (0, 0..=2) => Class::STEP,
-        // uao, pan, spsel; allint and pm; ssbs, dit, tco, svcr
-        (0, 3..=5) | (1, 0) | (3, 1..=4) => Class::Reject(Reason::ProcessorState),
+        // uao, pan; ssbs, dit, tco: an exception saves them and a return puts them back, so they may change in a slot.
+        (0, 3..=4) | (3, 1..=2 | 4) => Class::STEP,
+        // spsel: the slot's stack would be another one; allint and pm; svcr
+        (0, 5) | (1, 0) | (3, 3) => Class::Reject(Reason::ProcessorState),
         _ => Class::Reject(Reason::Unallocated),
     }
 }
@@ -128,13 +138,15 @@ fn write(insn: Insn) -> Class {
     if reg == SysReg::DAIF {
         return Class::Simulate(Sim::WriteDaif { rt: insn.rd() });
     }
-    if HARMLESS_WRITES.contains(&reg) { Class::STEP } else { Class::Reject(Reason::SystemWrite) }
+    if is_harmless(reg) { Class::STEP } else { Class::Reject(Reason::SystemWrite) }
 }
 
 fn read(insn: Insn) -> Class {
     match SysReg::from_field(insn.field(5, 15)) {
         SysReg::DAIF => Class::Simulate(Sim::ReadDaif { rt: insn.rd() }),
-        SysReg::ELR_EL1 | SysReg::SPSR_EL1 | SysReg::ESR_EL1 => Class::Reject(Reason::ExceptionState),
+        SysReg::ELR_EL1 | SysReg::SPSR_EL1 | SysReg::ESR_EL1 | SysReg::FAR_EL1 => {
+            Class::Reject(Reason::ExceptionState)
+        }
         _ => Class::STEP,
     }
 }

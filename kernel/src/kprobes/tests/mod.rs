@@ -1,8 +1,14 @@
 //! Probes on everything that can be probed, on all CPUs, with all results right and all hits accounted for.
 
 mod boost;
+mod differential;
+mod image;
+mod life;
 
 pub(crate) use boost::TESTS as BOOST_TESTS;
+pub(crate) use differential::TESTS as DIFFERENTIAL_TESTS;
+pub(crate) use image::TESTS as IMAGE_TESTS;
+pub(crate) use life::TESTS as LIFE_TESTS;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
