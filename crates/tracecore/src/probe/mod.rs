@@ -198,7 +198,16 @@ pub fn parse_line(line: &str, resolver: &dyn Resolver) -> Result<Command, ProbeE
     let Some(&head) = words.words.first() else { return Ok(Command::Nothing) };
     match head.as_bytes().first() {
         Some(b'-') => parse_removal(&words.words).map(Command::Remove),
-        Some(b'p' | b'r') => parse_definition(head, &words, resolver).map(Command::Define),
+        Some(b'p' | b'r') => {
+            parse_definition(head, &words, resolver).map(Command::Define).map_err(|mut error| {
+                // Some of Linux's columns count an offset twice and may end up behind the command.
+                let len = words.column(words.words.len()).saturating_sub(1);
+                if let Some(blame) = &mut error.log {
+                    blame.column = blame.column.min(len);
+                }
+                error
+            })
+        }
         _ => Err(ProbeError::silent(Errno::EINVAL)),
     }
 }

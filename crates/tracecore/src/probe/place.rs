@@ -100,7 +100,10 @@ impl fmt::Display for Place {
             Place::Address(address) => write!(f, "0x{address:016x}"),
             Place::Symbol { name, offset, .. } | Place::Module { name, offset } => {
                 f.write_str(name)?;
-                if *offset != 0 {
+                // The last sign of a module's name would else be read as that of the offset. A symbol of the kernel is
+                // known as a whole.
+                let ambiguous = matches!(self, Place::Module { .. }) && name.contains(['+', '-']);
+                if *offset != 0 || ambiguous {
                     write!(f, "+{offset}")?;
                 }
                 Ok(())
