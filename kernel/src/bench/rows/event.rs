@@ -23,7 +23,8 @@ const TRACING: &str = "/sys/kernel/tracing";
 /// Opened for writing, and what is there stays: what the shell does for `>>`.
 const WRITE: How = How { create: false, ..How::APPEND };
 
-fn write(file: &str, text: &str) -> Result<(), Skip> {
+/// Writes a line to a file of tracefs.
+pub(super) fn write(file: &str, text: &str) -> Result<(), Skip> {
     let written = vfs::open(TRACING, file, WRITE).and_then(|file| file.write_all(text.as_bytes()));
     written.map_err(|_: Errno| Skip("a file of the tracing tree refused a line"))
 }

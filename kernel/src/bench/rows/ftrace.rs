@@ -1,13 +1,16 @@
 //! ftrace: what an entry costs, and what switching all of them costs.
 
+use super::event::write;
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
 use crate::ftrace::{self, FtraceRegs, Hit, Ops, SiteSet, site_of};
+use crate::ksyms;
 use core::hint::black_box;
 
 pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "ftrace/ops-empty", run: ops_empty },
     Bench { name: "ftrace/ops-guarded-empty", run: guarded_empty },
     Bench { name: "ftrace/two-ops-empty", run: two_ops_empty },
+    Bench { name: "ftrace/function-record", run: function_record },
     Bench { name: "ftrace/enable-all-per-site", run: enable_all },
 ];
 
@@ -58,6 +61,31 @@ fn guarded_empty(b: &mut Bencher) -> BenchResult {
 
 fn two_ops_empty(b: &mut Bencher) -> BenchResult {
     extra(b, &[&ONE, &TWO])
+}
+
+/// The tracer `function`: a record in the ring.
+fn function_record(b: &mut Bencher) -> BenchResult {
+    let at = (traced as fn() as *const ()).addr();
+    let name = ksyms::by_addr(at).ok_or(Skip("the function has no name"))?.name;
+    b.extra(
+        1000,
+        || black_box(traced as fn())(),
+        || {
+            write("set_ftrace_filter", name)?;
+            write("current_tracer", "function").map(|()| Undo)
+        },
+    )
+}
+
+/// Leaves no tracer and no filter behind.
+struct Undo;
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        // What cannot be undone shows in the rows that follow.
+        let _ = write("current_tracer", "nop");
+        let _ = write("set_ftrace_filter", "!*");
+    }
 }
 
 /// Every function of the kernel, on.

@@ -12,7 +12,7 @@ mod filter;
 use alloc::sync::Arc;
 
 use tracecore::errno::Errno;
-use tracecore::event::{FUNCTION_ID, HEADER_LEN, function_class};
+use tracecore::event::{FUNCTION_ID, function_class};
 
 use super::tracers::Tracer;
 use super::{buffer, comms, events};
@@ -24,9 +24,6 @@ pub(super) static TRACER: Tracer = Tracer { name: "function", start, stop };
 static OPS: Ops = Ops::new("function", record);
 /// The registration, while the tracer is current.
 static ON: Mutex<Option<Registered>> = Mutex::new(None);
-
-/// Bytes of a record.
-const LEN: usize = HEADER_LEN + 16;
 
 pub(super) fn init() {
     events::add_builtin(Arc::new(function_class()));
@@ -52,11 +49,7 @@ fn refilter() -> Result<(), Errno> {
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 fn record(hit: &Hit<'_>, _: &mut FtraceRegs) {
     comms::note();
+    let words = [buffer::header_before_guard(FUNCTION_ID), hit.ip as u64, hit.parent_ip as u64];
     // A record that is not taken is counted by the ring.
-    if let Ok(room) = buffer::reserve(hit, LEN) {
-        room.put_u64(0, buffer::header_before_guard(FUNCTION_ID));
-        room.put_u64(HEADER_LEN, hit.ip as u64);
-        room.put_u64(HEADER_LEN + 8, hit.parent_ip as u64);
-        room.commit();
-    }
+    let _ = buffer::write_words(hit, &words);
 }
