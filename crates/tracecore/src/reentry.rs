@@ -107,6 +107,12 @@ impl Reentry {
         self.hit(probe)
     }
 
+    /// Are handlers under way?
+    #[inline(always)]
+    pub fn is_handling(&self) -> bool {
+        self.handling.load(Relaxed) != 0
+    }
+
     /// Is nothing under way?
     pub fn is_idle(&self) -> bool {
         self.handling.load(Relaxed) == 0 && self.stepping.load(Relaxed) == 0

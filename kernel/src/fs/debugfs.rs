@@ -2,7 +2,7 @@
 //!
 //! | file | a line |
 //! |---|---|
-//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, whether one exception does it |
+//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, whether one exception does it. A return probe that needs no exception is of kind `r` and says `[FTRACE]` |
 //! | `enabled` | `1`, or `0` while armed probes are taken out of the text; it can be written |
 //! | `slots` | how many slots there are, are taken, and wait for a task that is stopped inside; bytes per probe |
 //! | `blacklist` | `0xffff…-0xffff…⇥name`: a function in which probes are refused |
@@ -12,7 +12,7 @@ use super::tracefs::debugfs;
 use crate::kprobes::Flavour;
 use crate::text::ranges::Region;
 use crate::text::slots;
-use crate::{kprobes, ksyms};
+use crate::{kprobes, ksyms, rethook};
 use alloc::boxed::Box;
 use core::fmt::{self, Write};
 use tracecore::errno::Errno;
@@ -30,10 +30,12 @@ pub(super) fn add() {
 }
 
 fn switch(data: &[u8]) -> Result<(), Errno> {
-    kprobes::set_enabled(value::onoff(data)?).map_err(|refusal| {
+    let on = value::onoff(data)?;
+    kprobes::set_enabled(on).map_err(|refusal| {
         log::warn!("kprobes: {refusal}");
         refusal.errno()
-    })
+    })?;
+    rethook::set_enabled(on)
 }
 
 fn list(out: &mut dyn Write) -> fmt::Result {
@@ -48,6 +50,14 @@ fn list(out: &mut dyn Write) -> fmt::Result {
             Flavour::Stepped | Flavour::Simulated => "",
         };
         writeln!(out, "    {}{flavour}", if probe.armed { "" } else { "[DISABLED]" })?;
+    }
+    for probe in rethook::list() {
+        write!(out, "{:016x}  r  ", probe.addr)?;
+        match ksyms::by_addr(probe.addr) {
+            Some(symbol) => write!(out, "{}+{:#x}", symbol.name, probe.addr - symbol.start as usize)?,
+            None => write!(out, "{:#x}", probe.addr)?,
+        }
+        writeln!(out, "    {}[FTRACE]", if probe.armed { "" } else { "[DISABLED]" })?;
     }
     Ok(())
 }

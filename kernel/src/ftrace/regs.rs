@@ -116,6 +116,12 @@ impl FtraceRegs<Entry> {
         self.regs.lr
     }
 
+    /// For the return hook: has the function return elsewhere.
+    #[inline(always)]
+    pub(crate) fn set_lr(&mut self, lr: u64) {
+        self.regs.lr = lr;
+    }
+
     /// Lets another function of the same signature run in its place.
     #[inline(always)]
     pub(crate) fn set_pc(&mut self, pc: u64) {

@@ -125,6 +125,12 @@ noinstr! {
     }
 }
 
+/// Are handlers under way on this CPU?
+#[inline(always)]
+pub(crate) fn in_handler(pin: &CpuPin) -> bool {
+    STATE.this_cpu(pin).is_handling()
+}
+
 /// Runs `f` as a handler: probes that are hit in it are misses. Says whether it ran: not if handlers are under way.
 #[inline(always)]
 pub(crate) fn as_handler(id: u64, pin: &CpuPin, f: impl FnOnce()) -> bool {

@@ -61,7 +61,7 @@ mod point;
 mod table;
 pub(crate) mod tests;
 
-pub(crate) use hit::as_handler;
+pub(crate) use hit::{as_handler, in_handler};
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{
     BYTES_PER_PROBE, Flavour, Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, original,

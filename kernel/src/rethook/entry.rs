@@ -3,6 +3,8 @@
 use a64::{Reg, Registers};
 
 use crate::exception::PtRegs;
+use crate::ftrace::FtraceRegs;
+use crate::ftrace::regs::Entry;
 
 /// The registers at an entry, of which an exception has all and a trampoline those of a call.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,13 @@ impl EntryRegs<'_> {
     #[inline(always)]
     pub(crate) fn sp(self) -> u64 {
         self.0.get(Reg::SP)
+    }
+}
+
+impl<'a> From<&'a FtraceRegs<Entry>> for EntryRegs<'a> {
+    #[inline(always)]
+    fn from(regs: &'a FtraceRegs<Entry>) -> Self {
+        Self(regs.registers())
     }
 }
 

@@ -20,7 +20,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::entry::EntryRegs;
-use super::shadow::{self, MAX_DATA_WORDS, Shadow};
+use super::shadow::{self, Function, MAX_DATA_WORDS, Shadow, Size};
 use crate::ftrace::FtraceRegs;
 use crate::ftrace::regs::Return;
 use crate::kprobes;
@@ -97,7 +97,7 @@ pub(crate) struct Missed {
     pub(crate) room: u64,
     /// The task has no shadow stack: there was no memory.
     pub(crate) storage: u64,
-    /// It returned while a handler was running on the same CPU.
+    /// It was made, or returned, while a handler was running on the same CPU. (A breakpoint at the entry counts its own.)
     pub(crate) in_handler: u64,
 }
 
@@ -136,6 +136,7 @@ pub(crate) struct Hook {
     /// As it is called; `owner` keeps it. (An `Arc` would take five more instructions to find its value.)
     listener: NonNull<dyn Listener>,
     data_words: usize,
+    size: Size,
     has_entry: bool,
     max_active: u32,
     /// Calls under way.
@@ -173,6 +174,7 @@ impl Hook {
             Arc::new(Self {
                 listener: NonNull::from(&*listener),
                 data_words,
+                size: Size::with(data_words),
                 has_entry,
                 max_active,
                 active: AtomicU32::new(0),
@@ -194,7 +196,13 @@ impl Hook {
     ///
     /// Interrupts are masked: what is written above the top of the shadow stack is nobody else's.
     #[inline(always)]
-    pub(super) fn catch(&self, function: u64, returns_to: u64, sp: u64, pin: &CpuPin) -> Result<(), Slow> {
+    pub(super) fn catch(
+        &self,
+        function: Function,
+        returns_to: u64,
+        sp: u64,
+        pin: &CpuPin,
+    ) -> Result<(), Slow> {
         if self.has_entry {
             return Err(Slow::Entry);
         }
@@ -204,7 +212,7 @@ impl Hook {
             return Err(Slow::Active);
         }
         // SAFETY: the room was found with these words, in this very context.
-        unsafe { shadow.push(at, self.data_words, returns_to, sp, self, function) };
+        unsafe { shadow.push(at, self.size, returns_to, sp, self, function) };
         Ok(())
     }
 
@@ -212,7 +220,7 @@ impl Hook {
     pub(super) fn catch_slowly(
         &self,
         why: Slow,
-        function: u64,
+        function: Function,
         returns_to: u64,
         regs: EntryRegs<'_>,
         pin: &CpuPin,
@@ -249,7 +257,7 @@ impl Hook {
             return false;
         }
         // SAFETY: the room was found with these words. What a listener calls is not hooked: it is a handler.
-        unsafe { shadow.push(at, self.data_words, returns_to, regs.sp(), self, function) };
+        unsafe { shadow.push(at, self.size, returns_to, regs.sp(), self, function) };
         true
     }
 
@@ -266,7 +274,7 @@ impl Hook {
             self.listener().exit(returned, regs, pin);
         });
         if !ran {
-            self.counts.in_handler.fetch_add(1, Ordering::Relaxed);
+            self.count_in_handler();
         }
     }
 
@@ -277,12 +285,19 @@ impl Hook {
     }
 
     /// A call whose task has ended.
+    #[inline(always)]
     pub(super) fn drop_call(&self, pin: &CpuPin) {
         self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         self.active.fetch_sub(1, Ordering::Release);
         if self.gone.load(Ordering::Relaxed) {
             ghost(pin);
         }
+    }
+
+    /// Counts a call that is made, or has ended, in a handler.
+    #[inline(always)]
+    pub(super) fn count_in_handler(&self) {
+        self.counts.in_handler.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Calls under way.

@@ -14,8 +14,8 @@
 //!   caller+4 ◀── ret ────────────┘
 //! ```
 //!
-//! One mechanism for every kind of listener. Return probes use it through a kprobe at the entry; whatever else finds
-//! itself at a function's entry with x30 in hand can use it as well.
+//! One mechanism for every kind of listener. Return probes come in by the function's patched branch, or by a kprobe at its
+//! entry; whatever else finds itself there with x30 in hand can use it as well.
 //!
 //! # What a trampoline cannot have
 //!
@@ -26,6 +26,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `branch` | the cheap way in |
 //! | `entry` | what is known at an entry |
 //! | `shadow` | the shadow stack |
 //! | `storage` | which task has one, since when, how long |
@@ -33,6 +34,7 @@
 //! | `trampoline` | where hooked functions return to |
 //! | `kretprobe` | return probes |
 
+mod branch;
 mod entry;
 mod hook;
 mod kretprobe;
@@ -43,10 +45,33 @@ mod trampoline;
 
 pub(crate) use entry::EntryRegs;
 pub(crate) use hook::{Listener, Missed, Returned, Verdict};
-pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal, default_max_active};
+pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal, arm_all, default_max_active, disarm_all};
 pub(crate) use shadow::{MAX_DATA_WORDS, SHADOW_BYTES};
 
 use tracecore::errno::Errno;
+
+/// A return probe that comes in by a branch, for the list of probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// The function.
+    pub(crate) addr: usize,
+    /// Whether its listener is told of returns.
+    pub(crate) armed: bool,
+    /// What it calls itself.
+    pub(crate) name: alloc::string::String,
+}
+
+/// All of those.
+pub(crate) fn list() -> alloc::vec::Vec<Listed> {
+    let mut all = alloc::vec::Vec::new();
+    branch::for_each(|addr, armed, name| all.push(Listed { addr, armed, name: name.into() }));
+    all
+}
+
+/// With `kprobes::set_enabled`: takes the branches of all return probes out of the text, or puts them back.
+pub(crate) fn set_enabled(on: bool) -> Result<(), Errno> {
+    branch::set_enabled(on)
+}
 
 /// Takes the slots of tasks and of the unwinder. Once, at boot.
 pub(crate) fn init() -> Result<(), Errno> {

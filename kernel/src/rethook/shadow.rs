@@ -53,6 +53,28 @@ pub(super) struct Entry {
 }
 
 const SIZE_SHIFT: u32 = 48;
+
+/// A function as an entry names it: its low 48 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Function(u64);
+
+impl Function {
+    /// The function at an address.
+    pub(super) const fn at(addr: u64) -> Self {
+        Self(addr & ((1 << SIZE_SHIFT) - 1))
+    }
+}
+
+/// The bytes that a hook's entries take, as an entry says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(u64);
+
+impl Size {
+    /// Of an entry with so many words of data.
+    pub(super) const fn with(data_words: usize) -> Self {
+        Self(((data_words * 8 + size_of::<Entry>()) as u64) << SIZE_SHIFT)
+    }
+}
 const _: () = assert!(MAX_DATA_WORDS * 8 + size_of::<Entry>() < 1 << (u64::BITS - SIZE_SHIFT));
 
 impl Entry {
@@ -155,19 +177,18 @@ impl Shadow {
     /// Puts the entry for which [`Shadow::room`] has found room.
     ///
     /// # Safety
-    /// `at` came from `room(data_words)` on this stack, and nothing was pushed since.
+    /// `at` came from [`Shadow::room`] on this stack with the words that `size` is for, and nothing was pushed since.
     #[inline(always)]
     pub(super) unsafe fn push(
         &self,
         at: *mut Entry,
-        data_words: usize,
+        size: Size,
         returns_to: u64,
         sp: u64,
         hook: &Hook,
-        function: u64,
+        function: Function,
     ) {
-        let size = (data_words * 8 + size_of::<Entry>()) as u64;
-        let function_size = size << SIZE_SHIFT | (function & ((1 << SIZE_SHIFT) - 1));
+        let function_size = size.0 | function.0;
         // SAFETY: the caller's promise.
         unsafe { at.write(Entry { returns_to, sp, hook, function_size }) };
         self.top.store(at.wrapping_add(1).cast(), Ordering::Relaxed);
@@ -180,12 +201,14 @@ impl Shadow {
     }
 
     /// The entry on top, if there is one.
+    #[inline(always)]
     pub(super) fn last(&self) -> Option<*mut Entry> {
         let top = self.top.load(Ordering::Relaxed);
         (top != self.base()).then(|| top.cast::<Entry>().wrapping_sub(1))
     }
 
     /// The entry below `entry`.
+    #[inline(always)]
     pub(super) fn below(&self, entry: *mut Entry) -> Option<*mut Entry> {
         // SAFETY: `entry` is on the stack.
         let size = unsafe { (*entry).size() };

@@ -10,17 +10,17 @@ use super::hook::retired;
 use super::storage::{bytes, depth};
 use super::{
     EntryRegs, Kretprobe, Listener, MAX_ACTIVE, MAX_DATA_WORDS, Missed, Refusal, Returned, SHADOW_BYTES,
-    Verdict,
+    Verdict, arm_all, disarm_all,
 };
 use crate::arch::cpu;
 use crate::exception::PtRegs;
-use crate::ftrace::FtraceRegs;
 use crate::ftrace::regs::{Entry, Return};
+use crate::ftrace::{FtraceRegs, Hit, Ops, SiteSet};
 use crate::kprobes::{self, Flow, Handler, Kprobe};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::{CpuPin, quiesce};
 use crate::task::{self, Prio};
-use crate::workload::{work_add, work_chain, work_fact, work_fib, work_leaf, work_sleep, work_tail};
+use crate::workload::{INSN, work_add, work_chain, work_fact, work_fib, work_leaf, work_sleep, work_tail};
 use crate::{ksyms, text, unwind};
 
 /// The tests of this room.
@@ -35,6 +35,9 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "recursion", run: recursion },
     Test { name: "tail_call", run: tail_call },
     Test { name: "several_hooks_and_a_probe", run: several_hooks_and_a_probe },
+    Test { name: "by_breakpoint", run: by_breakpoint },
+    Test { name: "branch_beside_a_tracer", run: branch_beside_a_tracer },
+    Test { name: "off_for_all", run: off_for_all },
     Test { name: "maxactive", run: maxactive },
     Test { name: "room_exhausted", run: room_exhausted },
     Test { name: "handlers_call_probed_functions", run: handlers_call_probed_functions },
@@ -354,6 +357,86 @@ fn several_hooks_and_a_probe(t: &mut TestCtx<'_>) -> TestResult {
     Ok(())
 }
 
+/// A function in assembly has no patchable entry: a breakpoint is the way in, with all that a listener may ask for.
+fn by_breakpoint(t: &mut TestCtx<'_>) -> TestResult {
+    let insn = INSN.iter().find(|insn| insn.name == "insn_ret");
+    let Some(insn) = insn else { return Err(Stop::Skipped("the function is not there")) };
+    check_eq!(t, crate::ftrace::site_of(insn.addr()), None);
+    let (count, kept) = (Arc::new(Count::default()), Arc::new(Kept { decline_odd: true, ..Kept::default() }));
+    let first = armed_at(t, insn.addr(), 10, count.clone())?;
+    let second = armed_at(t, insn.addr(), 10, kept.clone())?;
+    for n in 0..100 {
+        check_eq!(t, insn.call(n, 40), Some((insn.expect)(n, 40)));
+    }
+    let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
+    check_eq!(t, (count.exits(), get(&kept.exits), get(&kept.declined)), (100, 50, 50));
+    check_eq!(t, get(&kept.sum), (0..100).step_by(2).sum::<u64>());
+    check_eq!(t, (first.missed_in_all(), second.missed_in_all(), depth()), (0, 0, 0));
+    // In a handler the breakpoint counts the miss.
+    let calls = OnExit(|_: Returned<'_>, _: &mut FtraceRegs<Return>| {
+        if let Some(insn) = INSN.iter().find(|insn| insn.name == "insn_ret") {
+            insn.call(1, 1);
+        }
+    });
+    let adds = armed(t, "work_add", Arc::new(calls))?;
+    check_eq!(t, add(2, 40), 42);
+    check_eq!(t, (count.exits(), first.missed_at_entry(), first.missed().sum()), (100, 1, 0));
+    check_eq!(t, adds.missed_in_all(), 0);
+    Ok(())
+}
+
+static TRACER: Ops = Ops::new("rethook_test", traced);
+
+fn traced(hit: &Hit<'_>, _: &mut FtraceRegs<Entry>) {
+    hit.ops.private.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Another listener at the same entry sees each call as well, whichever came first, and the true caller.
+fn branch_beside_a_tracer(t: &mut TestCtx<'_>) -> TestResult {
+    let site = crate::ftrace::site_of(address("work_add"));
+    let Some(site) = site else { return Err(t.fail(file!(), line!(), format_args!("work_add has no site"))) };
+    let sites = || SiteSet::of([site]);
+    TRACER.private.store(0, Ordering::Relaxed);
+    let seen = || TRACER.private.load(Ordering::Relaxed);
+    let count = Arc::new(Count::default());
+    let probe = armed(t, "work_add", count.clone())?;
+    for round in 1..=2 {
+        let tracer = crate::ftrace::register(&TRACER, sites());
+        check!(t, tracer.is_ok());
+        for n in 0..10 {
+            check_eq!(t, add(n, 40), n + 40);
+        }
+        check_eq!(t, (seen(), count.exits()), (10 * round, 20 * round - 10));
+        check_eq!(t, probe.disarm(), Ok(()));
+        check_eq!(t, probe.arm(), Ok(()));
+        drop(tracer);
+        for n in 0..10 {
+            check_eq!(t, add(n, 40), n + 40);
+        }
+        check_eq!(t, (seen(), count.exits()), (10 * round, 20 * round));
+    }
+    check_eq!(t, (probe.missed_in_all(), depth()), (0, 0));
+    Ok(())
+}
+
+fn off_for_all(t: &mut TestCtx<'_>) -> TestResult {
+    let count = Arc::new(Count::default());
+    let probe = armed(t, "work_add", count.clone())?;
+    check_eq!(t, super::set_enabled(false), Ok(()));
+    let off = (add(2, 40), count.exits());
+    let late = armed(t, "work_leaf", count.clone());
+    let leaf_off = (leaf(), count.exits());
+    check_eq!(t, super::set_enabled(true), Ok(()));
+    check_eq!(t, (off, leaf_off), ((42, 0), (42, 0)));
+    check_eq!(t, (add(2, 40), leaf(), count.exits()), (42, 42, 2));
+    let listed = super::list();
+    let at = address("work_add");
+    check!(t, listed.iter().any(|listed| listed.addr == at && listed.armed && listed.name == "kretprobe"));
+    drop((probe, late));
+    check!(t, !super::list().iter().any(|listed| listed.addr == at));
+    Ok(())
+}
+
 fn maxactive(t: &mut TestCtx<'_>) -> TestResult {
     let count = Arc::new(Count::default());
     let probe = armed_at(t, address("work_fact"), 3, count.clone())?;
@@ -394,7 +477,7 @@ fn handlers_call_probed_functions(t: &mut TestCtx<'_>) -> TestResult {
     }
     // Hits in a handler: their entries were not caught.
     check_eq!(t, (inner.exits(), leaves.missed_in_all(), adds.missed_in_all()), (0, 50, 50));
-    check_eq!(t, (leaves.missed().sum(), adds.missed().sum()), (0, 0));
+    check_eq!(t, leaves.missed(), Missed { in_handler: 50, ..Missed::default() });
     check_eq!(t, (leaf(), inner.exits(), depth()), (42, 1, 0));
     Ok(())
 }
@@ -690,12 +773,12 @@ fn scheduler_and_interrupts(t: &mut TestCtx<'_>) -> TestResult {
             Err(_) => refused += 1,
         }
     }
-    let all: Vec<_> = probes.iter().map(Kretprobe::kprobe).collect();
-    let armed = kprobes::arm_all(&all);
+    let all: Vec<_> = probes.iter().collect();
+    let armed = arm_all(&all);
     let load = Load::start();
     let busy = eventually(|| count.exits() > 2000);
     let (calls, wrong) = load.end();
-    let disarmed = kprobes::disarm_all(&all);
+    let disarmed = disarm_all(&all);
     check_eq!(t, (armed, disarmed), (Ok(()), Ok(())));
     let missed: u64 = probes.iter().map(Kretprobe::missed_in_all).sum();
     diag!(t, "{} functions, {refused} refused, {} returns, {missed} missed", probes.len(), count.exits());

@@ -18,6 +18,17 @@ pub(super) fn addr() -> u64 {
     (return_trampoline as *const ()).expose_provenance() as u64
 }
 
+/// The same, for code that lies beside it in `.noinstr.text`.
+#[inline(always)]
+pub(super) fn addr_near() -> u64 {
+    let addr: u64;
+    // SAFETY: makes an address; the linker refuses one out of reach.
+    unsafe {
+        core::arch::asm!("adr {}, return_trampoline", out(reg) addr, options(pure, nomem, nostack, preserves_flags))
+    };
+    addr
+}
+
 noinstr! {
     /// A hooked function has returned; `regs.pc` becomes the address that it should have returned to.
     #[unsafe(no_mangle)]
@@ -29,7 +40,7 @@ noinstr! {
         let last = shadow.top();
         // SAFETY: the entry is on this task's stack.
         let (sp, returns_to) = unsafe { ((*last).sp, (*last).returns_to) };
-        if sp == regs.sp() && returns_to != addr() {
+        if sp == regs.sp() && returns_to != addr_near() {
             regs.set_return_ip(returns_to);
             // SAFETY: it is the last, and one of a call.
             unsafe { finish(shadow, last, regs, &pin) };

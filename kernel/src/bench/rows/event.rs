@@ -38,11 +38,15 @@ fn event(kind: char, probe: &str) -> Result<EventProbe, Skip> {
 }
 
 /// What recording an event adds to the call of a function.
-pub(super) fn record(b: &mut Bencher, kind: char, probe: &str) -> BenchResult {
+fn record(b: &mut Bencher, kind: char, probe: &str) -> BenchResult {
     let insn = probed().ok_or(Skip("the function is not there"))?;
-    let call = || {
+    record_calls(b, kind, probe, || {
         black_box(insn.call(2, 40));
-    };
+    })
+}
+
+/// The same for a call of another one.
+pub(super) fn record_calls(b: &mut Bencher, kind: char, probe: &str, call: impl Fn()) -> BenchResult {
     b.extra(1000, call, || event(kind, probe))
 }
 

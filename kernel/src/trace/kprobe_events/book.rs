@@ -58,11 +58,17 @@ impl Probe {
         }
     }
 
-    /// What is armed.
-    fn kprobe(&self) -> &Kprobe {
+    fn kprobe(&self) -> Option<&Kprobe> {
         match &self.hook {
-            Hook::Entry(kprobe, _) => kprobe,
-            Hook::Return(kretprobe, _) => kretprobe.kprobe(),
+            Hook::Entry(kprobe, _) => Some(kprobe),
+            Hook::Return(..) => None,
+        }
+    }
+
+    fn kretprobe(&self) -> Option<&Kretprobe> {
+        match &self.hook {
+            Hook::Entry(..) => None,
+            Hook::Return(kretprobe, _) => Some(kretprobe),
         }
     }
 }
@@ -84,9 +90,12 @@ pub(super) struct MissedByEvent {
 
 impl MissedByEvent {
     fn add(&mut self, probe: &Probe) {
-        self.hits += probe.kprobe().missed();
-        if let Hook::Return(kretprobe, _) = &probe.hook {
-            self.returns += kretprobe.missed();
+        match &probe.hook {
+            Hook::Entry(kprobe, _) => self.hits += kprobe.missed(),
+            Hook::Return(kretprobe, _) => {
+                self.hits += kretprobe.missed_at_entry();
+                self.returns += kretprobe.missed();
+            }
         }
     }
 }
@@ -112,20 +121,29 @@ impl events::Source for Switch {
         if siblings.gone {
             return Err(Errno::ENODEV);
         }
-        let mut all = Vec::new();
-        all.try_reserve_exact(siblings.probes.len()).map_err(|_| Errno::ENOMEM)?;
-        all.extend(siblings.probes.values().map(|probe| probe.kprobe()));
-        let done = if on { kprobes::arm_all(&all) } else { kprobes::disarm_all(&all) };
-        done.map_err(|e| {
-            log::warn!("{SUBSYSTEM}: {e}");
-            e.errno()
-        })?;
+        switch_all(&siblings.probes, on).inspect_err(|e| log::warn!("{SUBSYSTEM}: {}", e.strerror()))?;
         siblings.on = on;
         Ok(())
     }
 
     fn filter(&self) -> &EventFilter {
         &self.filter
+    }
+}
+
+/// Arms or disarms the probes of an event, which are all of one kind.
+fn switch_all(probes: &BTreeMap<u64, Arc<Probe>>, on: bool) -> Result<(), Errno> {
+    let (mut entries, mut returns) = (Vec::new(), Vec::new());
+    entries.try_reserve_exact(probes.len()).map_err(|_| Errno::ENOMEM)?;
+    returns.try_reserve_exact(probes.len()).map_err(|_| Errno::ENOMEM)?;
+    entries.extend(probes.values().filter_map(|probe| probe.kprobe()));
+    returns.extend(probes.values().filter_map(|probe| probe.kretprobe()));
+    if on {
+        kprobes::arm_all(&entries).map_err(kprobes::Refusal::errno)?;
+        rethook::arm_all(&returns).map_err(rethook::Refusal::errno)
+    } else {
+        kprobes::disarm_all(&entries).map_err(kprobes::Refusal::errno)?;
+        rethook::disarm_all(&returns).map_err(rethook::Refusal::errno)
     }
 }
 
@@ -214,7 +232,11 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
         Some(defined) => {
             let mut siblings = defined.switch.siblings.lock();
             if siblings.on {
-                probe.kprobe().arm().map_err(|e| ProbeError::silent(e.errno()))?;
+                match &probe.hook {
+                    Hook::Entry(kprobe, _) => kprobe.arm().map_err(kprobes::Refusal::errno),
+                    Hook::Return(kretprobe, _) => kretprobe.arm().map_err(rethook::Refusal::errno),
+                }
+                .map_err(ProbeError::silent)?;
             }
             siblings.probes.insert(number, probe.clone());
         }
