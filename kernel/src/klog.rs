@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::arch::uart;
 use crate::sync::{IrqWork, PreemptGuard, SpinLock};
 use crate::task::WaitQueue;
+use crate::tracepoint::{trace, trace_event};
 use crate::{boot, time};
 
 /// Bytes of text and heads that are kept.
@@ -131,12 +132,25 @@ impl Write for Line {
     }
 }
 
+mod events {
+    use super::trace_event;
+
+    trace_event! {
+        /// A line of the log, before it is printed.
+        printk:console(text: &[u8]) {
+            msg: text_bytes = text,
+        }
+        print r#""%s", __get_str(msg)"#
+    }
+}
+
 /// Keeps a line and prints it; levels are syslog's, 0 (emergency) to 7 (debugging).
 pub(crate) fn line(level: u8, args: fmt::Arguments<'_>) {
     let mut line = Line { text: [0; MAX_LINE], len: 0 };
     // A Display that fails has said what it could.
     let _ = line.write_fmt(args);
     let text = line.text[..line.len].trim_ascii_end();
+    trace!(events::console(text));
     let head = Head { level, len: text.len() as u16, time_ns: time::now_ns() };
     let kept = (0..LOCK_TRIES).find_map(|_| {
         let ring = RING.try_lock();

@@ -102,6 +102,8 @@ fn init() {
     jump_label::init().expect("sites as the compiler makes them");
     // Every function's entry, ready to be traced.
     ftrace::init().expect("sites as the compiler makes them");
+    // Events of faults; before those who handle them.
+    mm::watch_faults().expect("a free fault slot");
     // Probes. Their fault hook comes before the next: it puts the PC back on a word that faulted in its slot.
     kprobes::init().expect("free breakpoint slots");
     // Returns of functions.

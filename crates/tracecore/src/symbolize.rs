@@ -1,5 +1,6 @@
 //! Addresses as people read them: `name+0x10/0x80`.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 /// A symbol with an address inside.
@@ -17,6 +18,12 @@ pub struct SymbolAt<'a> {
 pub trait Symbolizer {
     /// The symbol that `address` lies in.
     fn symbol_at(&self, address: u64) -> Option<SymbolAt<'_>>;
+
+    /// The C string at an address of the image's constants, without its NUL. Nothing for any other address: what was
+    /// a text when the record was made may be something else by now.
+    fn constant_text(&self, _address: u64) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 impl Symbolizer for crate::symtab::Symtab<'_> {

@@ -19,6 +19,18 @@ pub(crate) fn id() -> usize {
     unsafe { &*this_cpu_ptr(&raw const CPU_ID) }.load(Ordering::Relaxed)
 }
 
+/// Where the function returns to into which this is compiled.
+#[inline(always)]
+pub(crate) fn return_address() -> usize {
+    let address;
+    // SAFETY: the frame pointer of a function points to its frame record, the caller's frame pointer and the return
+    // address (AAPCS64 6.4.6); the kernel is compiled with them.
+    unsafe {
+        core::arch::asm!("ldr {}, [x29, #8]", out(reg) address, options(nostack, readonly, preserves_flags))
+    };
+    address
+}
+
 /// This CPU's copy of a variable of the per-CPU template.
 ///
 /// The pointer is good for ever; it is *this* CPU's only as long as the caller cannot be migrated.

@@ -433,6 +433,11 @@ pub(crate) static EMPTY_TTBR0: AtomicU64 = AtomicU64::new(0);
 /// What TTBR0 points to when there is no user program: nothing is mapped, null least of all.
 static EMPTY_TABLE: PageTable<El1Attributes> = PageTable::EMPTY;
 
+/// The addresses of the image's constants.
+pub(crate) fn constants() -> Range<usize> {
+    (&raw const __rodata_start).addr()..(&raw const __rodata_end).addr()
+}
+
 unsafe extern "C" {
     static __rx_end: u8;
     static __rodata_start: u8;

@@ -20,6 +20,7 @@ mod blockdev;
 mod cpio;
 mod debugfs;
 mod devfs;
+pub(crate) mod events;
 mod fat;
 mod initramfs;
 mod kmsg;

@@ -11,11 +11,13 @@
 //! key at once, and echoes by itself. Keys arrive in interrupt context, so both buffers are fixed in size and
 //! a key for which there is no room is dropped, counted, and answered with a bell.
 
+use super::events;
 use super::vfs::File;
 use super::wait::wait_until;
 use crate::arch::uart;
 use crate::sync::{Once, SpinLock};
 use crate::task::WaitQueue;
+use crate::tracepoint::trace;
 use crate::{boot, irq};
 use alloc::vec::Vec;
 use tracecore::errno::Errno;
@@ -90,6 +92,7 @@ pub(super) fn init() -> Result<(), Errno> {
     let Some((_, intid)) = boot::info().uart else { return Ok(()) };
     irq::register(intid, "uart-pl011", |_| {
         while let Some(byte) = uart::read() {
+            trace!(events::uart_rx(byte));
             key(byte);
         }
     })?;
@@ -209,6 +212,7 @@ pub(crate) fn key(byte: u8) {
 
 /// Writes text to the wire, each newline as the two characters that a terminal wants.
 pub(crate) fn print(text: &[u8]) {
+    trace!(events::uart_tx(text));
     for line in text.split_inclusive(|b| *b == b'\n') {
         match line.strip_suffix(b"\n") {
             Some(body) => {

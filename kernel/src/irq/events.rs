@@ -1,12 +1,14 @@
 //! The events of interrupts, of softirqs and of messages between CPUs.
 
+use core::ffi::CStr;
+
 use crate::tracepoint::{event, event_class, trace_event};
 
 trace_event! {
     /// An interrupt's handler is about to run.
     irq:irq_handler_entry(irq: u32, handler: &str) {
         irq: int = irq as i32,
-        name: text = handler,
+        name: string = handler,
     }
     print r#""irq=%d name=%s", REC->irq, __get_str(name)"#
 }
@@ -41,4 +43,41 @@ event! {
 event! {
     /// Its function has run.
     irq:softirq_exit(vec: u32) as softirq
+}
+
+trace_event! {
+    /// CPUs are about to be sent a message.
+    ipi:ipi_raise(mask: u64, reason: &CStr) {
+        target_cpus: cpu_mask = mask,
+        reason: c_str = reason.as_ptr().addr(),
+    }
+    print r#""target_mask=%s (%s)", __get_cpumask(target_cpus), REC->reason"#
+}
+
+trace_event! {
+    /// One CPU is sent a message: by whom, and what it will run.
+    ipi:ipi_send_cpu(cpu: usize, callsite: usize, callback: *const ()) {
+        cpu: unsigned_int = cpu as u32,
+        callsite: ptr = callsite,
+        callback: ptr = callback.addr(),
+    }
+    print r#""cpu=%u callsite=%pS callback=%pS", REC->cpu, REC->callsite, REC->callback"#
+}
+
+event_class! {
+    /// A message is handled.
+    ipi_handler(reason: &CStr) {
+        reason: c_str = reason.as_ptr().addr(),
+    }
+    print r#""(%s)", REC->reason"#
+}
+
+event! {
+    /// Its handler is about to run.
+    ipi:ipi_entry(reason: &CStr) as ipi_handler
+}
+
+event! {
+    /// It has run.
+    ipi:ipi_exit(reason: &CStr) as ipi_handler
 }

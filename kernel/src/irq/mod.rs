@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod selftest;
 pub(crate) mod softirq;
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tracecore::errno::Errno;
@@ -40,14 +41,19 @@ impl Ipi {
     /// All of them, by number.
     pub(crate) const ALL: [Self; 4] = [Self::Reschedule, Self::CallFunction, Self::Stop, Self::IrqWork];
 
-    /// What `/proc/interrupts` calls it.
-    pub(crate) fn description(self) -> &'static str {
+    /// What events call it.
+    fn reason(self) -> &'static CStr {
         match self {
-            Self::Reschedule => "Rescheduling interrupts",
-            Self::CallFunction => "Function call interrupts",
-            Self::Stop => "CPU stop interrupts",
-            Self::IrqWork => "IRQ work interrupts",
+            Self::Reschedule => c"Rescheduling interrupts",
+            Self::CallFunction => c"Function call interrupts",
+            Self::Stop => c"CPU stop interrupts",
+            Self::IrqWork => c"IRQ work interrupts",
         }
+    }
+
+    /// What `/proc/interrupts` calls it: the same.
+    pub(crate) fn description(self) -> &'static str {
+        self.reason().to_str().unwrap_or_default()
     }
 }
 
@@ -124,8 +130,15 @@ pub(crate) fn send_ipi(to: usize, ipi: Ipi) {
     if to < cpu::online()
         && let Some(&mpidr) = boot::info().cpus().get(to)
     {
+        trace!(events::ipi_raise(1 << to, ipi.reason()));
+        trace!(events::ipi_send_cpu(to, cpu::return_address(), handler_of(ipi)));
         gic::send_sgi(ipi as u32, mpidr, to);
     }
+}
+
+/// What a message runs.
+fn handler_of(ipi: Ipi) -> *const () {
+    LINES.get(ipi as usize).map_or(core::ptr::null(), |line| line.handler.load(Ordering::Relaxed))
 }
 
 /// Interrupts every CPU but this one. The caller cannot be migrated.
@@ -159,15 +172,19 @@ fn handle(_: &mut PtRegs) {
         if handler.is_null() {
             SPURIOUS.fetch_add(1, Ordering::Relaxed);
         } else {
-            let is_message = interrupt.is_none();
-            if !is_message {
-                let name = || line.and_then(|line| line.name.get()).copied().unwrap_or_default();
-                trace!(events::irq_handler_entry(number, name()));
+            let message = if interrupt.is_none() { Ipi::ALL.get(number as usize) } else { None };
+            match message {
+                Some(ipi) => trace!(events::ipi_entry(ipi.reason())),
+                None => {
+                    let name = || line.and_then(|line| line.name.get()).copied().unwrap_or_default();
+                    trace!(events::irq_handler_entry(number, name()));
+                }
             }
             // SAFETY: `register` alone fills the slot, with a function of this type.
             unsafe { core::mem::transmute::<*mut (), fn(u32)>(handler)(number) };
-            if !is_message {
-                trace!(events::irq_handler_exit(number, true));
+            match message {
+                Some(ipi) => trace!(events::ipi_exit(ipi.reason())),
+                None => trace!(events::irq_handler_exit(number, true)),
             }
         }
         if let Some(interrupt) = interrupt {

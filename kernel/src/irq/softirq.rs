@@ -24,11 +24,12 @@
 //! An action is a handler: it may take spin locks and wake tasks; it may not sleep. One vector runs on several CPUs at a
 //! time, but never twice on one.
 
-use super::{Ipi, send_ipi};
+use super::{Ipi, events, send_ipi};
 use crate::arch::thread::{HARDIRQ_MASK, NMI_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, SOFTIRQ_OFFSET};
 use crate::arch::{cpu, daif};
 use crate::exception;
 use crate::sync::{CpuPin, IrqGuard, Once, Pinned, head, per_cpu, preempt_point};
+use crate::tracepoint::trace;
 use crate::{task, time};
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
@@ -98,6 +99,7 @@ pub(crate) fn register(vector: Vector, action: fn()) -> Result<(), Errno> {
 /// context.
 pub(crate) fn raise(vector: Vector) {
     let irq = IrqGuard::new();
+    trace!(events::softirq_raise(vector as u32));
     exception::pending_softirqs().fetch_or(1 << vector as u32, Ordering::Relaxed);
     if head().count() & IN_INTERRUPT == 0 {
         // No exit of an interrupt and no guard will look: make one.
@@ -156,7 +158,9 @@ fn act(mut pending: u32, here: &impl Pinned) {
         if let (Some(count), Some(action)) = (counts.get(number), ACTIONS.get(number).and_then(Once::get)) {
             // This CPU alone writes it, one softirq at a time.
             count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            trace!(events::softirq_entry(number as u32));
             action();
+            trace!(events::softirq_exit(number as u32));
         }
     }
 }

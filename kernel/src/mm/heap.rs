@@ -8,9 +8,11 @@
 //!
 //! The common case is a handful of instructions with interrupts masked: no lock, no atomic exchange.
 
-use super::{pages, slab};
+use super::{events, pages, slab};
 use crate::arch::PAGE_SIZE;
+use crate::arch::cpu::return_address;
 use crate::sync::{IrqGuard, SpinLock, per_cpu};
+use crate::tracepoint::trace;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::alloc::{GlobalAlloc, Layout};
@@ -115,6 +117,14 @@ fn large_order(layout: Layout) -> Option<u32> {
     pages::order_for(layout.size().max(layout.align()))
 }
 
+/// Bytes of the block that a request gets.
+fn given(layout: Layout) -> usize {
+    match slab::class_for(layout.size(), layout.align()) {
+        Some(class) => slab::SIZES.get(class).copied().unwrap_or(0),
+        None => large_order(layout).map_or(0, |order| PAGE_SIZE << order),
+    }
+}
+
 struct Heap;
 
 #[global_allocator]
@@ -132,11 +142,14 @@ unsafe impl GlobalAlloc for Heap {
                 Some(block)
             }),
         };
-        block.map_or(null_mut(), NonNull::as_ptr)
+        let block = block.map_or(null_mut(), NonNull::as_ptr);
+        trace!(events::kmalloc(return_address(), block.addr(), layout.size(), given(layout)));
+        block
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         let Some(block) = NonNull::new(ptr) else { return };
+        trace!(events::kfree(return_address(), ptr.addr()));
         match slab::class_for(layout.size(), layout.align()) {
             // SAFETY: the same layout gave the same class in `alloc`.
             Some(class) => unsafe { free_small(class, block) },

@@ -13,6 +13,7 @@
 //! [`alloc_pages`] returns ENOMEM, the heap a null pointer, which `try_reserve` and [`try_box`] turn into an error.
 
 pub(crate) mod bench;
+mod events;
 mod heap;
 mod pages;
 pub(crate) mod selftest;
@@ -24,13 +25,25 @@ pub(crate) use pages::{MAX_ORDER, PhysPages, alloc_pages, order_for};
 pub(crate) use stack::Stack;
 
 use crate::arch;
+use crate::exception::{self, Handled};
+use crate::tracepoint::trace;
 use core::ops::Range;
+use tracecore::errno::Errno;
 
 /// Takes over the RAM that boot found. Once, on the boot CPU, before the first allocation.
 pub(crate) fn init(ram: &[Range<usize>]) {
     pages::init(ram);
     // A table page is never given back: page tables only grow.
     arch::mmu::set_table_source(pages::table_page);
+}
+
+/// Tells of aborts. First of the fault hooks, so that it sees those that others handle.
+pub(crate) fn watch_faults() -> Result<(), Errno> {
+    exception::register_fault(|regs, esr, far| {
+        trace!(events::page_fault_kernel(far, regs.pc(), esr));
+        Handled::No
+    })
+    .map_err(|_| Errno::EBUSY)
 }
 
 /// Where the memory is; the source of /proc/meminfo.

@@ -9,8 +9,10 @@
 //! Single pages are asked for most (slabs, tables); each CPU keeps a few, so that the common case takes no lock and
 //! the crate's search for a buddy is seldom.
 
+use super::events;
 use crate::arch::{self, PAGE_SIZE};
 use crate::sync::{IrqGuard, SpinLock, per_cpu};
+use crate::tracepoint::trace;
 use buddy_system_allocator::Heap;
 use core::alloc::Layout;
 use core::ops::Range;
@@ -116,7 +118,16 @@ pub(super) fn alloc_block(order: u32, usage: Use) -> Option<NonNull<u8>> {
         FREE.fetch_add(PAGE_SIZE << order, Ordering::Relaxed);
         FAILURES.fetch_add(1, Ordering::Relaxed);
     }
+    trace!(events::mm_page_alloc(block.map_or(NO_FRAME, frame), order));
     block
+}
+
+/// What an event tells in place of a frame's number when there was none.
+const NO_FRAME: u64 = u64::MAX;
+
+/// The number of a block's first page frame.
+fn frame(block: NonNull<u8>) -> u64 {
+    ((block.addr().get() - arch::mmu::LINEAR_BASE) / PAGE_SIZE) as u64
 }
 
 /// Gives a block back.
@@ -124,6 +135,7 @@ pub(super) fn alloc_block(order: u32, usage: Use) -> Option<NonNull<u8>> {
 /// # Safety
 /// It came from [`alloc_block`] with the same order, and nobody uses it any more.
 pub(super) unsafe fn free_block(block: NonNull<u8>, order: u32) {
+    trace!(events::mm_page_free(frame(block), order));
     if order != 0 || !keep(block) {
         // SAFETY: the caller's promise.
         unsafe { BUDDIES.lock().dealloc(block, layout(order)) };

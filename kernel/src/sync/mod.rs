@@ -18,6 +18,7 @@
 
 pub(crate) mod bench;
 mod cross;
+pub(crate) mod events;
 mod guard;
 mod irq_work;
 mod list;

@@ -7,8 +7,9 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Pinned, PreemptGuard};
+use super::{Pinned, PreemptGuard, events};
 use crate::arch::cpu;
+use crate::tracepoint::trace;
 
 /// A value behind such a lock.
 pub(crate) struct PreemptLock<T> {
@@ -28,11 +29,27 @@ impl<T> PreemptLock<T> {
     /// Waits for the lock.
     pub(crate) fn lock(&self) -> PreemptLockGuard<'_, T> {
         let pinned = PreemptGuard::new();
-        while self.taken.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            cpu::relax();
+        if !self.try_take() {
+            contended(&self.taken, || self.try_take());
         }
         PreemptLockGuard { lock: self, _pinned: pinned }
     }
+
+    fn try_take(&self) -> bool {
+        self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The way that is seldom taken, kept out of line.
+#[cold]
+#[inline(never)]
+fn contended(taken: &AtomicBool, mut try_take: impl FnMut() -> bool) {
+    let lock = core::ptr::from_ref(taken).cast();
+    trace!(events::contention_begin(lock, events::SPIN));
+    while taken.load(Ordering::Relaxed) || !try_take() {
+        cpu::relax();
+    }
+    trace!(events::contention_end(lock, 0));
 }
 
 /// The lock is held, and the task pinned to its CPU, while this lives.

@@ -5,8 +5,9 @@
 //! The word holds the owner's CPU number plus one: a CPU that waits for itself is found at once, not after a
 //! silent hang.
 
-use super::{IrqGuard, Pinned};
+use super::{IrqGuard, Pinned, events};
 use crate::arch;
+use crate::tracepoint::trace;
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -70,6 +71,13 @@ impl<T: ?Sized> SpinLock<T> {
 #[cold]
 #[inline(never)]
 fn contended(owner: &AtomicU32, me: u32) {
+    let lock = core::ptr::from_ref(owner).cast();
+    trace!(events::contention_begin(lock, events::SPIN));
+    wait(owner, me);
+    trace!(events::contention_end(lock, 0));
+}
+
+fn wait(owner: &AtomicU32, me: u32) {
     loop {
         let holder = owner.load(Ordering::Relaxed);
         if holder == FREE {

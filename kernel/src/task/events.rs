@@ -1,6 +1,6 @@
 //! The events of tasks and of the scheduler.
 
-use super::{COMM_LEN, State, Task};
+use super::{ANY_CPU, COMM_LEN, State, Task};
 use crate::tracepoint::{event, event_class, trace_event};
 
 impl State {
@@ -21,11 +21,11 @@ impl State {
 trace_event! {
     /// This CPU goes from one task to another. Fired with the run queue's lock held.
     sched:sched_switch(preempted: bool, prev: &Task, next: &Task) {
-        prev_comm: [char; 16] = prev.comm(),
+        prev_comm: task_comm = prev.comm_words(),
         prev_pid: pid_t = prev.pid() as i32,
         prev_prio: int = i32::from(prev.prio().number()),
         prev_state: long = prev.state().reported(preempted),
-        next_comm: [char; 16] = next.comm(),
+        next_comm: task_comm = next.comm_words(),
         next_pid: pid_t = next.pid() as i32,
         next_prio: int = i32::from(next.prio().number()),
     }
@@ -35,7 +35,7 @@ trace_event! {
 event_class! {
     /// A task begins to run again, or is about to.
     sched_wakeup_template(task: &Task) {
-        comm: [char; 16] = task.comm(),
+        comm: task_comm = task.comm_words(),
         pid: pid_t = task.pid() as i32,
         prio: int = i32::from(task.prio().number()),
         target_cpu: int = task.cpu() as i32,
@@ -61,7 +61,7 @@ event! {
 trace_event! {
     /// A task goes to another CPU.
     sched:sched_migrate_task(task: &Task, to: usize) {
-        comm: name = task.comm(),
+        comm: task_name = task.comm(),
         pid: pid_t = task.pid() as i32,
         prio: int = i32::from(task.prio().number()),
         orig_cpu: int = task.cpu() as i32,
@@ -73,9 +73,9 @@ trace_event! {
 trace_event! {
     /// A task made another one.
     sched:sched_process_fork(parent: &Task, child: &Task) {
-        parent_comm: name = parent.comm(),
+        parent_comm: task_name = parent.comm(),
         parent_pid: pid_t = parent.pid() as i32,
-        child_comm: name = child.comm(),
+        child_comm: task_name = child.comm(),
         child_pid: pid_t = child.pid() as i32,
     }
     print r#""comm=%s pid=%d child_comm=%s child_pid=%d", __get_str(parent_comm), REC->parent_pid, __get_str(child_comm), REC->child_pid"#
@@ -84,7 +84,7 @@ trace_event! {
 trace_event! {
     /// A task ends. Each is a group of its own.
     sched:sched_process_exit(task: &Task) {
-        comm: [char; 16] = task.comm(),
+        comm: task_comm = task.comm_words(),
         pid: pid_t = task.pid() as i32,
         prio: int = i32::from(task.prio().number()),
         group_dead: bool_ = true,
@@ -95,7 +95,7 @@ trace_event! {
 event_class! {
     /// Something about a task's life.
     sched_process_template(task: &Task) {
-        comm: name = task.comm(),
+        comm: task_name = task.comm(),
         pid: pid_t = task.pid() as i32,
         prio: int = i32::from(task.prio().number()),
     }
@@ -111,7 +111,7 @@ trace_event! {
     /// A task is made, before it runs.
     task:task_newtask(task: &Task) {
         pid: pid_t = task.pid() as i32,
-        comm: [char; 16] = task.comm(),
+        comm: task_comm = task.comm_words(),
         clone_flags: u64_ = 0,
         oom_score_adj: short = 0,
     }
@@ -120,11 +120,65 @@ trace_event! {
 
 trace_event! {
     /// A task gets another name.
-    task:task_rename(task: &Task, comm: &[u8; COMM_LEN]) {
+    task:task_rename(task: &Task, comm: &[u64; COMM_LEN / 8]) {
         pid: pid_t = task.pid() as i32,
-        oldcomm: [char; 16] = task.comm(),
-        newcomm: [char; 16] = *comm,
+        oldcomm: task_comm = task.comm_words(),
+        newcomm: task_comm = *comm,
         oom_score_adj: short = 0,
     }
     print r#""pid=%d oldcomm=%s newcomm=%s oom_score_adj=%hd", REC->pid, REC->oldcomm, REC->newcomm, REC->oom_score_adj"#
+}
+
+event! {
+    /// A task waits for the end of another one.
+    sched:sched_process_wait(task: &Task) as sched_process_template
+}
+
+trace_event! {
+    /// A CPU goes to sleep, or wakes: then the state is -1.
+    power:cpu_idle(state: u32, cpu_id: usize) {
+        state: u32_ = state,
+        cpu_id: u32_ = cpu_id as u32,
+    }
+    print r#""state=%lu cpu_id=%lu", (unsigned long)REC->state, (unsigned long)REC->cpu_id"#
+}
+
+trace_event! {
+    /// A work is put into a queue.
+    workqueue:workqueue_queue_work(work: usize, function: usize, workqueue: &str, cpu: usize) {
+        work: ptr = work,
+        function: ptr = function,
+        workqueue: string = workqueue,
+        req_cpu: int = ANY_CPU as i32,
+        cpu: int = cpu as i32,
+    }
+    print r#""work struct=%p function=%ps workqueue=%s req_cpu=%d cpu=%d", REC->work, REC->function, __get_str(workqueue), REC->req_cpu, REC->cpu"#
+}
+
+trace_event! {
+    /// A work is at the head of its queue.
+    workqueue:workqueue_activate_work(work: usize, function: usize) {
+        work: ptr = work,
+        function: ptr = function,
+    }
+    print r#""work struct %p function=%ps ", REC->work, REC->function"#
+}
+
+event_class! {
+    /// A work runs.
+    workqueue_execute(work: usize, function: usize) {
+        work: ptr = work,
+        function: ptr = function,
+    }
+    print r#""work struct %p: function %ps", REC->work, REC->function"#
+}
+
+event! {
+    /// A work begins.
+    workqueue:workqueue_execute_start(work: usize, function: usize) as workqueue_execute
+}
+
+event! {
+    /// A work has ended. What it was in is free.
+    workqueue:workqueue_execute_end(work: usize, function: usize) as workqueue_execute
 }

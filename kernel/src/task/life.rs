@@ -111,6 +111,7 @@ impl Task {
         if core::ptr::eq(self, current().as_ptr()) {
             return Err(Errno::EDEADLK);
         }
+        trace!(events::sched_process_wait(self));
         self.exited.wait_until(|| self.reaped.load(Ordering::Acquire));
         Ok(self.exit_code.load(Ordering::Relaxed))
     }

@@ -5,6 +5,8 @@
 
 use super::tcb::current;
 use super::wait::WaitQueue;
+use crate::sync::events;
+use crate::tracepoint::trace;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -38,7 +40,10 @@ impl<T: ?Sized> Mutex<T> {
         let me = current().as_ptr().addr();
         assert!(self.owner.load(Ordering::Relaxed) != me, "a task waits for a mutex that it holds");
         if !self.try_take(me) {
+            let lock = (&raw const self.owner).cast();
+            trace!(events::contention_begin(lock, events::MUTEX));
             self.waiters.wait_until(|| self.try_take(me));
+            trace!(events::contention_end(lock, 0));
         }
         MutexGuard { mutex: self, not_send: PhantomData }
     }

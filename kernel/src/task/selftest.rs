@@ -447,7 +447,7 @@ fn priority_changes(t: &mut TestCtx<'_>) -> TestResult {
     Ok(())
 }
 
-static WORKS: WorkQueue = WorkQueue::new();
+static WORKS: WorkQueue = WorkQueue::new("test");
 static WORKER: crate::sync::Once<()> = crate::sync::Once::new();
 
 fn works_run_in_order(t: &mut TestCtx<'_>) -> TestResult {

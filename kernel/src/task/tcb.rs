@@ -200,14 +200,15 @@ pub(super) struct Plan<'a> {
 }
 
 /// At most 15 bytes of a name, cut between characters, and zeros.
-fn comm(name: &str) -> [u8; COMM_LEN] {
+fn comm(name: &str) -> [u64; COMM_LEN / 8] {
     let mut end = name.len().min(COMM_LEN - 1);
     while !name.is_char_boundary(end) {
         end -= 1;
     }
     let mut comm = [0; COMM_LEN];
     comm[..end].copy_from_slice(&name.as_bytes()[..end]);
-    comm
+    let [low, high] = [comm.first_chunk(), comm.last_chunk()];
+    [low, high].map(|half| half.map_or(0, |bytes| u64::from_le_bytes(*bytes)))
 }
 
 impl Task {
@@ -248,7 +249,7 @@ impl Task {
             local: SpinLock::new(None),
             trace: AtomicPtr::new(core::ptr::null_mut()),
         };
-        task.store_comm(&comm(plan.name));
+        task.store_comm(comm(plan.name));
         task
     }
 
@@ -286,12 +287,12 @@ impl Task {
     pub(crate) fn set_comm(&self, name: &str) {
         let comm = comm(name);
         trace!(events::task_rename(self, &comm));
-        self.store_comm(&comm);
+        self.store_comm(comm);
     }
 
-    fn store_comm(&self, comm: &[u8; COMM_LEN]) {
-        for (word, half) in self.comm.iter().zip(comm.as_chunks().0) {
-            word.store(u64::from_ne_bytes(*half), Ordering::Relaxed);
+    fn store_comm(&self, comm: [u64; COMM_LEN / 8]) {
+        for (word, half) in self.comm.iter().zip(comm) {
+            word.store(half, Ordering::Relaxed);
         }
     }
 

@@ -13,6 +13,7 @@
 
 pub(crate) mod bench;
 mod clock;
+mod events;
 mod heap;
 pub(crate) mod selftest;
 mod timer;

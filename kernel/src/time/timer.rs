@@ -21,10 +21,12 @@
 //! and until that has run the second heap waits.
 
 use super::clock::{now_ns, to_ticks};
+use super::events;
 use super::heap::{Heap, Node};
 use crate::arch;
 use crate::irq::softirq::{self, Vector};
 use crate::sync::{CpuPin, IrqGuard, Pinned, SpinGuard, SpinLock, per_cpu};
+use crate::tracepoint::trace;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::Cell;
@@ -89,6 +91,8 @@ pub(crate) struct TimerNode {
     /// Its callback runs in the softirq.
     soft: bool,
     callback: unsafe fn(*const TimerNode),
+    /// What events tell of: the callback, or what its timer calls.
+    function: *const (),
 }
 
 // SAFETY: all but `cpu` is touched under the lock of the queue that `cpu` names.
@@ -99,12 +103,17 @@ unsafe impl Send for TimerNode {}
 impl TimerNode {
     /// A timer that will call `callback` with its own address, in the timer's interrupt.
     pub(crate) const fn new(callback: unsafe fn(*const TimerNode)) -> Self {
-        Self { node: Node::new(), cpu: AtomicU32::new(0), queued: Cell::new(false), soft: false, callback }
+        Self::with(callback, callback as *const (), false)
     }
 
     /// A timer that will call `callback` with its own address, in the TIMER softirq.
-    const fn new_soft(callback: unsafe fn(*const TimerNode)) -> Self {
-        Self { node: Node::new(), cpu: AtomicU32::new(0), queued: Cell::new(false), soft: true, callback }
+    const fn new_soft(callback: unsafe fn(*const TimerNode), function: *const ()) -> Self {
+        Self::with(callback, function, true)
+    }
+
+    const fn with(callback: unsafe fn(*const TimerNode), function: *const (), soft: bool) -> Self {
+        let (cpu, queued) = (AtomicU32::new(0), Cell::new(false));
+        Self { node: Node::new(), cpu, queued, soft, callback, function }
     }
 
     /// The queue this node belongs to, locked.
@@ -140,6 +149,11 @@ impl TimerNode {
         let mut queue = TIMERS.this_cpu(&here).lock();
         let base = queue.base(self.soft);
         let deadline_ns = deadline_ns.max(base.due_until);
+        if self.soft {
+            trace!(events::timer_start(self, self.function, deadline_ns, now_ns(), me));
+        } else {
+            trace!(events::hrtimer_start(self, self.function, deadline_ns, was_queued));
+        }
         // SAFETY: in no heap now; the caller keeps it in place.
         unsafe { base.heap.insert(&raw const self.node, deadline_ns) };
         self.queued.set(true);
@@ -154,6 +168,11 @@ impl TimerNode {
         if was_queued {
             // SAFETY: queued, and this is its queue.
             unsafe { queue.base(self.soft).heap.remove(&raw const self.node) };
+            if self.soft {
+                trace!(events::timer_cancel(self));
+            } else {
+                trace!(events::hrtimer_cancel(self));
+            }
         }
         was_queued
     }
@@ -252,16 +271,26 @@ fn run_base<'a>(
     {
         let timer = node.cast::<TimerNode>();
         // SAFETY: a queued node is valid, and `node` is the first field of its timer. The callback may free it.
-        let callback = unsafe {
+        let (callback, function) = unsafe {
             (*timer).queued.set(false);
-            (*timer).callback
+            ((*timer).callback, (*timer).function)
         };
         queue.base(soft).running = timer;
         let expired = EXPIRED.this_cpu(here);
         expired.store(expired.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         drop(queue);
+        if soft {
+            trace!(events::timer_expire_entry(timer, function, now));
+        } else {
+            trace!(events::hrtimer_expire_entry(timer, function, now));
+        }
         // SAFETY: promised to `arm`.
         unsafe { callback(timer) };
+        if soft {
+            trace!(events::timer_expire_exit(timer));
+        } else {
+            trace!(events::hrtimer_expire_exit(timer));
+        }
         queue = timers.lock();
         queue.base(soft).running = null();
     }
@@ -289,12 +318,18 @@ pub(crate) struct Timer {
 
 impl Timer {
     /// A timer that calls `callback` in the TIMER softirq: interrupts are on, and it must not sleep.
-    pub(crate) fn new(callback: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            node: TimerNode::new_soft(Self::due),
+    pub(crate) fn new<F: Fn() + Send + Sync + 'static>(callback: F) -> Arc<Self> {
+        /// The callback as a function with a symbol, for events to name.
+        fn run<F: Fn()>(callback: &F) {
+            callback();
+        }
+        let timer = Arc::new(Self {
+            node: TimerNode::new_soft(Self::due, run::<F> as fn(&F) as *const ()),
             handle: SpinLock::new(()),
             callback: Box::new(callback),
-        })
+        });
+        trace!(events::timer_init(&raw const timer.node));
+        timer
     }
 
     /// Arms the timer for `deadline_ns` of [`now_ns`]; an earlier deadline is replaced. True when there was one.

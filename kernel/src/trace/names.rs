@@ -1,11 +1,16 @@
 //! Addresses and names, for those who print and parse.
 
+use alloc::vec::Vec;
+
 use tracecore::fetch::{Fault, SafeMemory};
 use tracecore::probe::{LookupError, Resolver, Symbol};
 use tracecore::symbolize::{SymbolAt, Symbolizer};
 
-use crate::arch::probe_read;
+use crate::arch::{mmu, probe_read};
 use crate::{ftrace, ksyms};
+
+/// The longest text of the image that is shown.
+const MAX_CONSTANT: u64 = 256;
 
 /// The kernel's symbols and memory.
 pub(super) struct Kernel;
@@ -14,6 +19,19 @@ impl Symbolizer for Kernel {
     fn symbol_at(&self, address: u64) -> Option<SymbolAt<'_>> {
         let symbol = ksyms::by_addr(address as usize)?;
         Some(SymbolAt { name: symbol.name, offset: address - symbol.start, size: symbol.size })
+    }
+
+    fn constant_text(&self, address: u64) -> Option<Vec<u8>> {
+        let constants = mmu::constants();
+        let mut text = Vec::new();
+        for at in address..address.saturating_add(MAX_CONSTANT) {
+            let inside = constants.contains(&(at as usize));
+            match if inside { probe_read::read_u8(at).ok()? } else { return None } {
+                0 => return Some(text),
+                byte => text.push(byte),
+            }
+        }
+        Some(text)
     }
 }
 

@@ -50,35 +50,49 @@ struct Channel {
 /// All of them, by name.
 static CHANNELS: Once<Vec<&'static Channel>> = Once::new();
 
+/// No name, for filters that ask for none.
+const NAMELESS: [u8; task::COMM_LEN] = [0; task::COMM_LEN];
+
 impl Channel {
     /// Asks the filter, whose turn comes before there is room in the ring.
-    #[inline(never)]
-    fn wants(&self, filter: &Filter, words: &[u64]) -> bool {
-        let comm = if filter.needs_comm() { task::current().comm() } else { [0; task::COMM_LEN] };
-        let wanted = filter.accepts_words(words, &Context { cpu: cpu::id(), comm: &comm });
+    #[inline(always)]
+    fn wants(&self, filter: &Filter, words: &mut [u64]) -> bool {
+        if filter.needs_header() {
+            self.put_header(words);
+        }
+        let cpu = cpu::id();
+        let wanted = if filter.needs_comm() {
+            filter.accepts_words(words, &Context { cpu, comm: &task::current().comm() })
+        } else {
+            filter.accepts_words(words, &Context { cpu, comm: &NAMELESS })
+        };
         if !wanted {
             self.filter.count_anywhere();
         }
         wanted
     }
+
+    /// What the header says of the context is said of the one that passed the tracepoint, before it was pinned.
+    #[inline(always)]
+    fn put_header(&self, words: &mut [u64]) {
+        if let Some(first) = words.first_mut() {
+            *first = buffer::header_before_guard(self.id);
+        }
+    }
 }
 
 impl Sink for Channel {
     fn record(&self, words: &mut [u64]) {
-        // What the header says of the context is said of the one that passed the tracepoint: before it is pinned.
-        let header = buffer::header(self.id);
         let pin = PreemptGuard::new();
         if !self.on.load(Ordering::Relaxed) {
             return;
-        }
-        if let Some(first) = words.first_mut() {
-            *first = header;
         }
         if let Some(filter) = self.filter.active(&pin)
             && !self.wants(filter, words)
         {
             return;
         }
+        self.put_header(words);
         // A record that is refused is counted by the ring.
         if buffer::write_words(&pin, words).is_ok() {
             comms::note();
@@ -86,14 +100,11 @@ impl Sink for Channel {
     }
 
     fn record_with(&self, words: &mut [u64], tails: &[Tail<'_>]) {
-        let header = buffer::header(self.id);
         let pin = PreemptGuard::new();
         if !self.on.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(first) = words.first_mut() {
-            *first = header;
-        }
+        self.put_header(words);
         let fixed = size_of_val(words);
         let mut len = fixed;
         for tail in tails {
@@ -126,11 +137,16 @@ impl Sink for Channel {
 fn length(content: Content<'_>) -> usize {
     match content {
         Content::Text(text) => text.len().min(MAX_TEXT) + 1,
+        Content::TextBytes(text) => text.len().min(MAX_TEXT) + 1,
         Content::Name(name) => to_nul(&name).len() + 1,
         Content::Bytes(bytes) => bytes.len().min(MAX_TEXT),
         Content::Mask(_) => size_of::<u64>(),
         Content::Address(addr) => text_at(addr).unwrap_or_else(str::len) + 1,
     }
+}
+
+fn cut(bytes: &[u8]) -> &[u8] {
+    bytes.get(..MAX_TEXT).unwrap_or(bytes)
 }
 
 fn to_nul(name: &[u8]) -> &[u8] {
@@ -162,10 +178,11 @@ fn put_tail(record: &Reservation<'_>, at: usize, content: Content<'_>) -> usize 
         text.len() + 1
     };
     match content {
-        Content::Text(whole) => text(whole.as_bytes().get(..MAX_TEXT).unwrap_or(whole.as_bytes())),
+        Content::Text(whole) => text(cut(whole.as_bytes())),
+        Content::TextBytes(whole) => text(cut(whole)),
         Content::Name(name) => text(to_nul(&name)),
         Content::Bytes(bytes) => {
-            let bytes = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+            let bytes = cut(bytes);
             record.put_bytes(at, bytes);
             bytes.len()
         }

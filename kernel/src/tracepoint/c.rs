@@ -83,9 +83,11 @@ numbers! {
     loff_t "loff_t" i64 as u64, true;
     size_t "size_t" u64 as u64, false;
     ssize_t "ssize_t" i64 as u64, true;
+    hrtimer_mode "enum hrtimer_mode" u32 as u32, false;
 }
 
-/// An address; shown, never read.
+/// An address. One of a `const char *` is that of a text of the image, which lives longer than any record; who prints the
+/// record reads it.
 macro_rules! addresses {
     ($($name:ident $text:literal;)*) => { $(
         #[doc = concat!("`", $text, "`")]
@@ -108,6 +110,7 @@ macro_rules! addresses {
 addresses! {
     ptr "void *";
     const_ptr "const void *";
+    c_str "const char *";
 }
 
 /// `char`; an array of them is a text that ends at its first NUL.
@@ -138,6 +141,27 @@ impl CType for char {
         for (index, byte) in rest.iter().enumerate() {
             record.put(at + words.len() * 8 + index, u64::from(*byte));
         }
+    }
+}
+
+/// `char [16]` that is there as words: a task's name.
+pub(crate) struct task_comm;
+
+impl CType for task_comm {
+    const NAME: &'static str = "char";
+    const SIGNED: bool = false;
+    const COUNT: u16 = NAME_LEN as u16;
+    type Repr = [u8; NAME_LEN];
+    type Value<'a> = [u64; NAME_LEN / 8];
+
+    #[inline(always)]
+    fn put<'a, const W: usize, const T: usize>(
+        record: &mut Record<'a, W, T>,
+        at: usize,
+        [low, high]: [u64; 2],
+    ) {
+        record.put(at, low);
+        record.put(at + 8, high);
     }
 }
 
@@ -179,9 +203,10 @@ macro_rules! tails {
 }
 
 tails! {
-    text "__data_loc char[]" &'a str, Text;
-    name "__data_loc char[]" [u8; NAME_LEN], Name;
-    text_at "__data_loc char[]" u64, Address;
+    string "__data_loc char[]" &'a str, Text;
+    task_name "__data_loc char[]" [u8; NAME_LEN], Name;
+    string_at "__data_loc char[]" u64, Address;
     bytes "__data_loc u8[]" &'a [u8], Bytes;
-    cpumask "__data_loc cpumask_t" u64, Mask;
+    text_bytes "__data_loc char[]" &'a [u8], TextBytes;
+    cpu_mask "__data_loc cpumask_t" u64, Mask;
 }

@@ -45,6 +45,8 @@ pub(crate) const NAME_LEN: usize = 16;
 pub(crate) enum Content<'a> {
     /// A text, recorded with a NUL behind it.
     Text(&'a str),
+    /// A text, as its bytes, recorded with a NUL behind it.
+    TextBytes(&'a [u8]),
     /// A name filled up with NULs, recorded with one behind it.
     Name([u8; NAME_LEN]),
     /// Bytes as they are.

@@ -9,14 +9,16 @@
 //! | `trace!` | `trace_NAME(…)` | the call |
 //! | `trace_enabled!` | `trace_NAME_enabled()` | does anybody listen? |
 //!
-//! Each declaration becomes a module of its name. In it stand the key, the tracepoint, `call`, and `register`, which takes
-//! a closure with the tracepoint's own argument types.
+//! Each declaration becomes a module of its name. In it stand the key, the tracepoint, `register`, which takes a closure with
+//! the tracepoint's own argument types, and `attach`, which takes a `static` probe.
 
 /// Fires a tracepoint. While nobody listens this is one NOP, and the arguments are not evaluated.
 macro_rules! trace {
     ($($path:ident)::+ ( $($arg:expr),* $(,)? )) => {
         if $crate::jump_label::static_branch_unlikely!($($path)::+::KEY) {
-            $($path)::+::call($($arg),*);
+            core::hint::cold_path();
+            let (function, data) = $($path)::+::target();
+            function($($arg,)* data);
         }
     };
 }
@@ -125,7 +127,7 @@ macro_rules! tracepoint {
 /// The items of a tracepoint. For the macros above.
 macro_rules! define_point {
     ($system:ident $name:ident ($($arg:ident : $ty:ty),*) $event:expr) => {
-        type Function = fn($($ty,)* *const ());
+        pub(crate) type Function = fn($($ty,)* *const ());
 
         /// On while somebody listens.
         pub(crate) static KEY: $crate::jump_label::StaticKey =
@@ -151,15 +153,12 @@ macro_rules! define_point {
         #[unsafe(link_section = ".tracepoints")]
         static LISTED: &$crate::tracepoint::Tracepoint = &POINT;
 
-        /// Where the site's branch leads: to whoever listens. By `trace!`.
-        #[cold]
-        #[inline(never)]
-        #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-        pub(crate) fn call($($arg: $ty),*) {
+        /// Whom a call goes to, and what they get last. By `trace!`.
+        #[inline(always)]
+        pub(crate) fn target() -> (Function, *const ()) {
             let target = POINT.target();
             // SAFETY: only functions of this type are among the tracepoint's targets.
-            let function = unsafe { core::mem::transmute::<*const (), Function>(target.function) };
-            function($($arg,)* target.data);
+            (unsafe { core::mem::transmute::<*const (), Function>(target.function) }, target.data)
         }
 
         #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
@@ -190,6 +189,31 @@ macro_rules! define_point {
             // SAFETY: `register` makes the targets with this function, and their data is such a probe.
             let probe = unsafe { &*data.cast::<P>() };
             probe($($arg),*);
+        }
+
+        /// A probe that lives for ever: called directly while it is the only one.
+        pub(crate) struct Direct($crate::tracepoint::Target);
+
+        impl Direct {
+            /// Such a probe: a function, and what it gets behind the arguments.
+            pub(crate) const fn new<T: Sync>(function: fn($($ty,)* &'static T), data: &'static T) -> Self {
+                let data = core::ptr::from_ref(data).cast();
+                // SAFETY: a function of the type, but for the data, of which it gets what it asks for.
+                Self(unsafe { $crate::tracepoint::Target::new(function as *const (), data) })
+            }
+        }
+
+        /// Calls `probe` whenever the tracepoint is passed: not pinned, if it is the only one, and perhaps once more
+        /// after the registration was dropped.
+        ///
+        /// # Errors
+        /// As [`register`].
+        pub(crate) fn attach(
+            probe: &'static Direct,
+            priority: i32,
+        ) -> Result<$crate::tracepoint::Registration, tracecore::errno::Errno> {
+            // SAFETY: made for this tracepoint.
+            unsafe { POINT.attach(&probe.0, priority) }
         }
 
         /// Calls `probe` whenever the tracepoint is passed, pinned, those with higher priority first. The registration

@@ -4,9 +4,10 @@
 //!   trace!(sched_switch(preempt, prev, next));
 //!
 //!   site       nop ──(somebody listens)──▶ b 1f
-//!   …                                      1: arguments to registers          out of line, arguments not evaluated
-//!                                             bl sched_switch::call              while nobody listens
-//!   call       function, data ◀─ target    one load of one pointer, one jump, whoever listens:
+//!   …                                      1: function, data ◀─ target        out of line, not even the arguments are
+//!                                             arguments to registers          evaluated while nobody listens
+//!                                             blr function
+//!                                             b back
 //!
 //!              target                       who listens           what it does
 //!              ├─ none                      nobody (any more)     returns

@@ -158,8 +158,24 @@ impl Tracepoint {
     /// As [`Tracepoint::add`]; ENOENT when it has no event.
     pub(crate) fn record(&'static self) -> Result<Registration, Errno> {
         let target = self.event.ok_or(Errno::ENOENT)?.recorder();
+        // SAFETY: the macros make an event's recorder for its tracepoint.
+        unsafe { self.attach(target, 0) }
+    }
+
+    /// Calls `target` directly while it is the only one.
+    ///
+    /// # Errors
+    /// As [`Tracepoint::add`].
+    ///
+    /// # Safety
+    /// Its function takes this tracepoint's arguments and its data.
+    pub(crate) unsafe fn attach(
+        &'static self,
+        target: &'static Target,
+        priority: i32,
+    ) -> Result<Registration, Errno> {
         let identity = (target.function.addr(), target.data.addr());
-        self.add(Probe { target: *target, priority: 0, identity, direct: Some(target), _owner: None })
+        self.add(Probe { target: *target, priority, identity, direct: Some(target), _owner: None })
     }
 
     /// Adds a probe behind all that are as urgent as it.

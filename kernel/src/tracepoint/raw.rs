@@ -74,6 +74,13 @@ impl<T> Word for *const T {
     }
 }
 
+impl Word for &core::ffi::CStr {
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self.as_ptr().word()
+    }
+}
+
 impl Word for &str {
     #[inline(always)]
     fn word(self) -> u64 {

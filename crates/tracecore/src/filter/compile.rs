@@ -287,7 +287,7 @@ impl Compiler<'_> {
             Place::Field { number, signed, .. } => {
                 let with = integer(text, signed).ok_or(illegal)?;
                 let number = number.ok_or((ErrorKind::IllegalOperation, start))?;
-                Ok(Test::Number { number, compare, with: number.widen(with) })
+                Ok(Test::number(number, compare, number.widen(with)))
             }
             Place::Text(_) => Err((ErrorKind::ExpectText, start)),
         }

@@ -83,10 +83,24 @@ pub struct Filter {
     reads: u64,
 }
 
+impl Step {
+    #[inline(always)]
+    fn next(&self, holds: bool) -> u16 {
+        if holds { self.if_true } else { self.if_false }
+    }
+}
+
 impl Filter {
     #[inline(always)]
     pub(crate) fn reads(&self) -> u64 {
         self.reads
+    }
+
+    /// Does it look at the header of the record?
+    pub const fn needs_header(&self) -> bool {
+        /// The two units of four bytes that the header is.
+        const HEADER: u64 = 0b11;
+        self.reads & HEADER != 0
     }
 
     /// Does it look at the name of the task?
@@ -114,12 +128,22 @@ impl Filter {
         self.run(record, context)
     }
 
+    /// The steps that compare a number in one word, which most are, without a call; from the first other one on, all.
     #[inline(always)]
     fn run<S: Subject + ?Sized>(&self, record: &S, context: &Context<'_>) -> bool {
         let mut at = 0;
         // Every jump goes forward, so this ends.
         while let Some(step) = self.steps.get(usize::from(at)) {
-            at = if step.test.holds(record, context) { step.if_true } else { step.if_false };
+            let Test::Range(range) = &step.test else { return self.run_from(at, record, context) };
+            at = step.next(range.holds_in(record));
+        }
+        at == ACCEPT
+    }
+
+    #[inline(never)]
+    fn run_from<S: Subject + ?Sized>(&self, mut at: u16, record: &S, context: &Context<'_>) -> bool {
+        while let Some(step) = self.steps.get(usize::from(at)) {
+            at = step.next(step.test.holds(record, context));
         }
         at == ACCEPT
     }

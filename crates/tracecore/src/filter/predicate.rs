@@ -190,9 +190,60 @@ impl Number {
     }
 }
 
+/// A comparison of a number that lies in one word of the record, as most do: the number is moved to the top of its word,
+/// where numbers of all sizes have the same order, and every comparison is the question whether it lies in a range.
+///
+/// ```text
+///   word       ░░░░ number ▒▒▒▒     << up, keep       number 0…0      a signed one with its sign bit turned over
+///   n == w     [w, w]     n <= w   [0, w]     n < w   [0, w - 1]      n != w, n > w, n >= w   not in that
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    number: Number,
+    up: u8,
+    inverted: bool,
+    keep: u64,
+    flip: u64,
+    low: u64,
+    span: u64,
+}
+
+impl Range {
+    fn new(number: Number, compare: Compare, with: u64) -> Option<Self> {
+        let bits = 64 - u32::from(number.spare);
+        let first = u32::from(number.at % 8) * 8;
+        let up = 64u32.checked_sub(first + bits)? as u8;
+        let flip = u64::from(number.signed) << 63;
+        let with = (with << (number.spare & 63)) ^ flip;
+        let (low, span, inverted) = match compare {
+            Compare::Equal => (with, 0, false),
+            Compare::NotEqual => (with, 0, true),
+            Compare::LessOrEqual => (0, with, false),
+            Compare::Greater => (0, with, true),
+            // Nothing is less than the least: not in the range of all.
+            Compare::Less => with.checked_sub(1).map_or((0, u64::MAX, true), |last| (0, last, false)),
+            Compare::GreaterOrEqual => {
+                with.checked_sub(1).map_or((0, u64::MAX, false), |last| (0, last, true))
+            }
+            Compare::Bits => return None,
+        };
+        let keep = u64::MAX << (number.spare & 63);
+        Some(Self { number, up, inverted, keep, flip, low, span })
+    }
+
+    #[inline(always)]
+    pub(super) fn holds_in<S: Subject + ?Sized>(&self, record: &S) -> bool {
+        let word = record.word_at(usize::from(self.number.at / 8));
+        let value = (word << (self.up & 63) & self.keep) ^ self.flip;
+        (value.wrapping_sub(self.low) <= self.span) != self.inverted
+    }
+}
+
 /// What a predicate tests.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
+    /// A number in one word.
+    Range(Range),
     /// A number.
     Number { number: Number, compare: Compare, with: u64 },
     /// The number of the CPU.
@@ -204,10 +255,17 @@ pub(super) enum Test {
 }
 
 impl Test {
+    /// A comparison of a number with a constant of its size.
+    pub(super) fn number(number: Number, compare: Compare, with: u64) -> Self {
+        Range::new(number, compare, with).map_or(Self::Number { number, compare, with }, Self::Range)
+    }
+
     /// What it looks at in a record: a mask, as [`units`] makes it.
     pub(super) fn reads(&self) -> u64 {
         match self {
-            Self::Number { number, .. } | Self::Inside { number, .. } => number.units(),
+            Self::Range(Range { number, .. }) | Self::Number { number, .. } | Self::Inside { number, .. } => {
+                number.units()
+            }
             Self::Cpu { .. } | Self::Text { at: TextAt::Comm, .. } => 0,
             Self::Text { .. } => BEYOND,
         }
@@ -216,6 +274,7 @@ impl Test {
     #[inline(always)]
     pub(super) fn holds<S: Subject + ?Sized>(&self, record: &S, context: &Context<'_>) -> bool {
         match self {
+            Self::Range(range) => range.holds_in(record),
             &Self::Number { number, compare, with } => {
                 compares(number.load(record), compare, with, number.signed)
             }

@@ -111,6 +111,10 @@ impl Values {
         let context = Context { cpu: self.cpu, comm: &comm };
         let record = self.record();
         let verdict = filter.accepts(&record, &context);
+        let mut padded = record.clone();
+        padded.resize(record.len().next_multiple_of(8), 0);
+        let words: Vec<u64> = padded.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        assert_eq!(filter.accepts_words(&words, &context), verdict);
         // The same out of the ring.
         let ring = CpuRing::new(2, Mode::Overwrite).expect("a ring");
         ring.set_on(true);

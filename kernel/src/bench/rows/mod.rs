@@ -8,6 +8,7 @@ pub(super) mod machine;
 mod ring;
 mod static_key;
 mod text;
+mod tracepoint;
 
 use super::Bench;
 use crate::workload::{INSN, InsnWorkload};
@@ -17,6 +18,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     machine::BENCHES,
     text::BENCHES,
     static_key::BENCHES,
+    tracepoint::BENCHES,
     ring::BENCHES,
     ftrace::BENCHES,
     kprobe::BENCHES,

@@ -109,6 +109,23 @@ impl How {
     /// `O_WRONLY | O_CREAT | O_APPEND`: the shell's `>>`.
     pub(crate) const APPEND: Self =
         Self { read: false, write: true, create: true, append: true, ..Self::READ };
+
+    /// The flags as Linux's `open` takes them.
+    pub(crate) fn flags(self) -> u32 {
+        let access = match (self.read, self.write) {
+            (_, false) => 0,
+            (false, true) => 0o1,
+            (true, true) => 0o2,
+        };
+        let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+        access
+            | flag(self.create, 0o100)
+            | flag(self.exclusive, 0o200)
+            | flag(self.truncate, 0o1000)
+            | flag(self.append, 0o2000)
+            | flag(self.nonblock, 0o4000)
+            | flag(self.directory, 0o40000)
+    }
 }
 
 /// One line of a directory listing.

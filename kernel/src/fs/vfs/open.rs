@@ -7,6 +7,8 @@
 //! There may be [`FILE_MAX`] of them in the system (ENFILE).
 
 use super::{AT_END, File, How};
+use crate::fs::events;
+use crate::tracepoint::trace;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tracecore::errno::Errno;
@@ -50,7 +52,9 @@ impl OpenFile {
             return Err(Errno::EBADF);
         }
         let pos = self.pos.load(Ordering::Acquire);
-        let n = self.file.read(pos, buf)?;
+        let done = self.file.read(pos, buf);
+        trace!(events::vfs_read(self.id(), pos, buf.len(), transferred(done)));
+        let n = done?;
         self.pos.store(pos.saturating_add(n as u64), Ordering::Release);
         Ok(n)
     }
@@ -62,7 +66,9 @@ impl OpenFile {
             return Err(Errno::EBADF);
         }
         let pos = if self.how.append { AT_END } else { self.pos.load(Ordering::Acquire) };
-        let (n, after) = self.file.write(pos, data)?;
+        let done = self.file.write(pos, data);
+        trace!(events::vfs_write(self.id(), pos, data.len(), transferred(done.map(|(n, _)| n))));
+        let (n, after) = done?;
         self.pos.store(after, Ordering::Release);
         Ok(n)
     }
@@ -93,14 +99,25 @@ impl OpenFile {
         Ok(to)
     }
 
+    /// What events tell it by.
+    pub(super) fn id(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
     /// Is it an interactive terminal?
     pub(crate) fn is_terminal(&self) -> bool {
         self.file.is_terminal()
     }
 }
 
+/// What came of a transfer, as a system call would return it.
+fn transferred(done: Result<usize, Errno>) -> i64 {
+    done.map_or_else(|e| -i64::from(e.code()), |n| n as i64)
+}
+
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        trace!(events::vfs_close(self.id()));
         OPEN_FILES.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -19,7 +19,9 @@
 
 use super::path::{NAME_MAX, PATH_MAX, Path};
 use super::{DirEntry, How, Kind, Node, OpenFile, Stat};
+use crate::fs::events;
 use crate::sync::SpinLock;
+use crate::tracepoint::trace;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -235,6 +237,17 @@ fn parent<'a>(cwd: &str, text: &'a str) -> Result<(Trail, &'a str), Errno> {
 
 /// Opens `path` as `how` says, seen from `cwd`.
 pub(crate) fn open(cwd: &str, path: &str, how: How) -> Result<Arc<OpenFile>, Errno> {
+    let opened = open_quietly(cwd, path, how);
+    trace!(events::vfs_open(
+        path,
+        how.flags(),
+        opened.as_ref().map_or(0, |file| file.id()),
+        opened.as_ref().map_or_else(|e| -e.code(), |_| 0),
+    ));
+    opened
+}
+
+fn open_quietly(cwd: &str, path: &str, how: How) -> Result<Arc<OpenFile>, Errno> {
     let node = match walk(cwd, path, Links::Follow) {
         Ok(_) if how.create && how.exclusive => return Err(Errno::EEXIST),
         Ok(trail) => trail.node().clone(),

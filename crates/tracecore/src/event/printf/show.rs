@@ -46,8 +46,11 @@ pub(super) fn show(spec: Spec, value: &Value<'_>, symbols: &dyn Symbolizer, out:
             }
             Value::Fault => text.extend_from_slice(FAULT),
             Value::Number { bits: 0, .. } => text.extend_from_slice(b"(null)"),
-            // An address that nobody promised to be a text's.
-            Value::Number { bits, .. } => put!(&mut text, "(0x{bits:x})"),
+            Value::Number { bits, .. } => match symbols.constant_text(*bits) {
+                Some(constant) => text.extend_from_slice(&constant),
+                // An address that nobody promised to be a text's.
+                None => put!(&mut text, "(0x{bits:x})"),
+            },
         },
         Conversion::Pointer => put!(&mut text, "{:016x}", value.bits()),
         Conversion::Symbol => put!(&mut text, "{}", WithOffset(symbols, value.bits())),
