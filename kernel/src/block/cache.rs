@@ -14,8 +14,9 @@
 
 use super::disk::{DEPTH, Disk};
 use super::request::{Pending, Request, zeroed};
-use super::{MAX_REQUEST_BYTES, SECTOR_BYTES};
+use super::{MAX_REQUEST_BYTES, SECTOR_BYTES, events};
 use crate::task::Mutex;
+use crate::tracepoint::trace;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -83,6 +84,7 @@ impl Cache {
             let last = (pos + len as u64 - 1) / BLOCK_BYTES as u64;
             let (number, offset) = split(at);
             self.fetch(&mut blocks, number, last)?;
+            trace!(events::block_touch_buffer(&self.disk, number));
             let data = blocks.data(number)?;
             let n = (len - done).min(data.len().saturating_sub(offset));
             match (buf.get_mut(done..done + n), data.get(offset..offset + n)) {
@@ -119,6 +121,7 @@ impl Cache {
                 _ => return Err(Errno::EIO),
             }
             block.dirty = true;
+            trace!(events::block_dirty_buffer(&self.disk, number));
             done += n;
         }
         Ok(len)

@@ -10,11 +10,12 @@
 //! ```
 
 use super::request::{Op, Pending, Request};
-use super::{SECTOR_BYTES, TIMEOUT_NS, request};
+use super::{SECTOR_BYTES, TIMEOUT_NS, events, request};
 use crate::mm;
 use crate::sync::SpinLock;
 use crate::task::{Wait, WaitQueue};
 use crate::time::now_ns;
+use crate::tracepoint::trace;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -172,6 +173,8 @@ impl Disk {
         if request.op == Op::Write && self.read_only {
             return Err(Errno::EROFS);
         }
+        trace!(events::block_bio_queue(self, &request));
+        let mut looks = 0;
         let has_room = || {
             let mut queue = self.queue.lock();
             let has_room = queue.on_way < DEPTH;
@@ -180,18 +183,26 @@ impl Disk {
                     queue.busy_since_ns = now_ns();
                 }
                 queue.on_way += 1;
+            } else if looks == 0 {
+                trace!(events::block_rq_tag_wait(self, DEPTH));
             }
+            looks += 1;
             has_room
         };
         // A device that keeps all it was given keeps nobody for ever.
         if self.room.wait(false, Some(now_ns() + TIMEOUT_NS), has_room) != Wait::Done {
             return Err(Errno::EIO);
         }
+        trace!(events::block_getrq(self, &request));
+        trace!(events::block_io_start(self, &request));
         let pending = request.sent_to(self.clone());
         let mut queue = self.queue.lock();
+        if !queue.driver.has_room() {
+            trace!(events::block_rq_insert(self, &request));
+        }
         // There is room: DEPTH was reserved.
         queue.waiting.push_back(request);
-        queue.go_on();
+        queue.go_on(self);
         Ok(pending)
     }
 
@@ -217,6 +228,10 @@ impl Disk {
 
     /// A request has ended: counts it, and gives the next one to the driver. In the softirq.
     pub(super) fn ended(&self, request: &Request, result: Result<(), Errno>) {
+        trace!(events::block_rq_complete(self, request, events::error(result)));
+        if result.is_err() {
+            trace!(events::block_rq_error(self, request, events::error(result)));
+        }
         let now = now_ns();
         let took_ns = now.saturating_sub(request.issued_ns);
         let add = |counter: &AtomicU64, n: u64| {
@@ -243,19 +258,22 @@ impl Disk {
             if queue.on_way == 0 {
                 add(&self.counts.busy_ns, now.saturating_sub(queue.busy_since_ns));
             }
-            queue.go_on();
+            queue.go_on(self);
         }
+        trace!(events::block_bio_complete(self, request, events::error(result)));
+        trace!(events::block_io_done(self, request));
         self.room.wake_one();
     }
 }
 
 impl Queue {
     /// Gives the driver as many requests as it takes.
-    fn go_on(&mut self) {
+    fn go_on(&mut self, disk: &Disk) {
         while self.driver.has_room()
             && let Some(mut request) = self.waiting.pop_front()
         {
             request.issued_ns = now_ns();
+            trace!(events::block_rq_issue(disk, &request));
             self.driver.start(request);
         }
     }

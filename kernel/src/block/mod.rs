@@ -14,6 +14,7 @@
 //! | `request` | a request, and waiting for its end |
 //! | `disk` | a device: its size, its queue with a bound, its counts |
 //! | `cache` | blocks of 4 KiB between bytes and sectors; written back when asked to |
+//! | `events` | what of it can be traced |
 //! | `virtio` | the driver of virtio-blk: finding it, its queue, its interrupt |
 //!
 //! The shape is Linux's (`block/blk-mq.c`), with one queue for a device: a request is queued, issued, completed in the
@@ -23,6 +24,7 @@
 
 mod cache;
 mod disk;
+mod events;
 mod request;
 pub(crate) mod selftest;
 #[expect(unsafe_code, reason = "memory that a device reads and writes")]

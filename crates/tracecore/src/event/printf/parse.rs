@@ -19,6 +19,15 @@ const LEVELS: &[&[(&str, Op)]] = &[
     &[("*", Op::Times), ("/", Op::Divide), ("%", Op::Modulo)],
 ];
 
+/// Names of numbers that stand in the texts of Linux's events as they are (`include/uapi/linux/ioprio.h`).
+const CONSTANTS: &[(&str, u64)] = &[
+    ("IOPRIO_CLASS_NONE", 0),
+    ("IOPRIO_CLASS_RT", 1),
+    ("IOPRIO_CLASS_BE", 2),
+    ("IOPRIO_CLASS_IDLE", 3),
+    ("IOPRIO_CLASS_INVALID", 7),
+];
+
 /// Words that make up the name of a type, and the bytes and sign of what they name.
 const TYPE_WORDS: &[(&str, u8, bool)] = &[
     ("void", 8, false),
@@ -236,7 +245,10 @@ impl<'a> Parser<'a> {
                 self.expect("->")?;
                 self.field()?
             }
-            Token::Name(name) => self.helper(name)?,
+            Token::Name(name) => match CONSTANTS.iter().find(|(constant, _)| constant == name) {
+                Some((_, value)) => Expr::Number(*value),
+                None => self.helper(name)?,
+            },
             Token::Sign(_) => return Err(PrintError::Syntax),
         };
         self.depth -= 1;
