@@ -30,7 +30,7 @@ use crate::task;
 use args::{Refusal, number};
 use core::fmt::{self, Write};
 use jobs::JOBS;
-use table::{Found, INSN_TAKES, JOB_TAKES, WORK, call_insn, do_job, find};
+use table::{Found, INSN_TAKES, WORK, call_insn, do_job, find};
 
 /// The arguments that every `insn_*` function is checked with: zero and not, both halves, signs, carries, equal and
 /// unequal, so that each conditional goes both ways.
@@ -193,7 +193,7 @@ fn usage(err: &mut dyn Write) -> fmt::Result {
         writeln!(err, "  {} {}", work.name, work.takes)?;
     }
     for job in JOBS {
-        writeln!(err, "  {} {JOB_TAKES}, {} if not given", job.name, job.rounds)?;
+        writeln!(err, "  {} {}, {} if not given", job.name, job.takes(), job.rounds)?;
     }
     write!(err, "  insn_* {INSN_TAKES}, where insn_* is one of")?;
     // Names only in lines that fit a terminal.

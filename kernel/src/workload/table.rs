@@ -143,11 +143,28 @@ pub(super) fn call_insn<'a>(insn: &InsnWorkload, words: &[&'a str]) -> Result<u6
 
 /// What a job takes, for the user.
 pub(super) const JOB_TAKES: &str = "[ROUNDS]";
+/// What one takes that can be done in any directory.
+pub(super) const JOB_IN_TAKES: &str = "[ROUNDS [DIR]]";
+
+impl Job {
+    /// What it takes.
+    pub(super) fn takes(&self) -> &'static str {
+        if self.run_in.is_some() { JOB_IN_TAKES } else { JOB_TAKES }
+    }
+}
 
 /// Does a job and checks what comes of it.
 pub(super) fn do_job<'a>(job: &Job, words: &[&'a str]) -> Result<u64, Refusal<'a>> {
-    let rounds = if words.is_empty() { job.rounds } else { at_most(words, JOB_TAKES, ROUNDS_MAX)? };
-    let got = (job.run)(rounds).map_err(Refusal::Failed)?;
+    let (words, dir) = match (words, job.run_in) {
+        ([rounds, dir], Some(run_in)) => (core::slice::from_ref(rounds), Some((run_in, *dir))),
+        _ => (words, None),
+    };
+    let rounds = if words.is_empty() { job.rounds } else { at_most(words, job.takes(), ROUNDS_MAX)? };
+    let got = match dir {
+        Some((run_in, dir)) => run_in(rounds, dir),
+        None => (job.run)(rounds),
+    }
+    .map_err(Refusal::Failed)?;
     let want = (job.expect)(rounds);
     if got == want { Ok(got) } else { Err(Refusal::Failed(Fault::Wrong { what: "result", got, want })) }
 }

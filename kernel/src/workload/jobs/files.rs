@@ -97,8 +97,13 @@ fn remove(root: &str) {
 }
 
 pub(super) fn run(rounds: u64) -> Result<u64, Fault> {
+    run_in(rounds, "/tmp")
+}
+
+/// In this directory.
+pub(super) fn run_in(rounds: u64, dir: &str) -> Result<u64, Fault> {
     // Several tasks may do this at the same time.
-    let root: String = format!("/tmp/work-files-{}", task::current().pid());
+    let root: String = format!("{dir}/work-files-{}", task::current().pid());
     let mut sum = 0;
     for round in 0..rounds {
         let tree = tree(round, &root, sum);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `pingpong` | two tasks wake each other in turn | passes |
 //! | `hackbench` | many tasks write to many through pipes | messages from each to each |
-//! | `files` | a tree of files is written, read, changed and removed | trees |
+//! | `files` | a tree of files is written, read, changed and removed, in `/tmp` or elsewhere | trees |
 //! | `alloc` | memory of all sizes is taken, filled, checked and given back | blocks |
 //! | `timers` | timers run out, or are taken back in time; sleeps end | batches |
 //! | `irq` | functions are called on other CPUs, and from interrupts | calls |
@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub(super) rounds: u64,
     /// Does it.
     pub(super) run: fn(u64) -> Result<u64, Fault>,
+    /// Does it in a directory, if it is about files.
+    pub(super) run_in: Option<fn(u64, &str) -> Result<u64, Fault>>,
     /// What that gives.
     pub(super) expect: fn(u64) -> u64,
 }
@@ -42,13 +44,13 @@ pub(super) struct Job {
 pub(super) const ROUNDS_MAX: u64 = 10_000_000;
 
 pub(super) const JOBS: &[Job] = &[
-    Job { name: "pingpong", rounds: 1000, run: pingpong::run, expect: pingpong::expect },
-    Job { name: "hackbench", rounds: 20, run: hackbench::run, expect: hackbench::expect },
-    Job { name: "files", rounds: 10, run: files::run, expect: files::expect },
-    Job { name: "alloc", rounds: 2000, run: alloc::run, expect: alloc::expect },
-    Job { name: "timers", rounds: 10, run: timers::run, expect: timers::expect },
-    Job { name: "irq", rounds: 500, run: irq::run, expect: irq::expect },
-    Job { name: "all", rounds: 1, run: all::run, expect: all::expect },
+    Job { name: "pingpong", rounds: 1000, run: pingpong::run, run_in: None, expect: pingpong::expect },
+    Job { name: "hackbench", rounds: 20, run: hackbench::run, run_in: None, expect: hackbench::expect },
+    Job { name: "files", rounds: 10, run: files::run, run_in: Some(files::run_in), expect: files::expect },
+    Job { name: "alloc", rounds: 2000, run: alloc::run, run_in: None, expect: alloc::expect },
+    Job { name: "timers", rounds: 10, run: timers::run, run_in: None, expect: timers::expect },
+    Job { name: "irq", rounds: 500, run: irq::run, run_in: None, expect: irq::expect },
+    Job { name: "all", rounds: 1, run: all::run, run_in: None, expect: all::expect },
 ];
 
 /// What stopped a job.
