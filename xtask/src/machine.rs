@@ -147,7 +147,10 @@ impl Machine {
             Console::NewTerminal => add(&["-monitor", "none", "-serial", "pty"]),
         }
         if self.icount {
-            add(&["-icount", "shift=0,sleep=off"]);
+            // A disk takes the host's time. With `sleep=off` an idle machine would jump to its next timer meanwhile: to
+            // the one that says that the disk does not answer.
+            let sleep = if self.disk.is_some() { "on" } else { "off" };
+            add(&["-icount", &format!("shift=0,sleep={sleep}")]);
         }
         if let Some(log) = &self.trace {
             // One instruction at a time, none chained to the next past the log.

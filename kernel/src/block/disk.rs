@@ -76,6 +76,7 @@ pub(crate) struct Disk {
     minor: u16,
     sectors: u64,
     read_only: bool,
+    timeout_ns: u64,
     queue: SpinLock<Queue>,
     room: WaitQueue,
     /// What it did.
@@ -95,12 +96,13 @@ pub(crate) fn find(name: &str) -> Option<Arc<Disk>> {
 }
 
 impl Disk {
-    /// A device that nobody else knows.
+    /// A device that nobody else knows, and how long it may take for a request.
     pub(crate) fn new(
         name: &str,
         minor: u16,
         sectors: u64,
         read_only: bool,
+        timeout_ns: u64,
         driver: Box<dyn Driver>,
     ) -> Result<Arc<Self>, Errno> {
         let mut waiting = VecDeque::new();
@@ -111,6 +113,7 @@ impl Disk {
             minor,
             sectors,
             read_only,
+            timeout_ns,
             queue,
             room: WaitQueue::new(),
             counts: Counts::default(),
@@ -128,7 +131,7 @@ impl Disk {
             return Err(Errno::ENOSPC);
         }
         let name = ['v', 'd', char::from(b'a' + number as u8)].iter().collect::<String>();
-        let disk = Self::new(&name, number as u16 * MINORS, sectors, read_only, driver)?;
+        let disk = Self::new(&name, number as u16 * MINORS, sectors, read_only, TIMEOUT_NS, driver)?;
         let mut disks = DISKS.lock();
         disks.push(disk.clone());
         Ok(disk)
@@ -157,6 +160,11 @@ impl Disk {
     /// True when it cannot be written to.
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// How long it may take for a request.
+    pub(super) fn timeout_ns(&self) -> u64 {
+        self.timeout_ns
     }
 
     /// Requests that are on their way.
@@ -190,7 +198,7 @@ impl Disk {
             has_room
         };
         // A device that keeps all it was given keeps nobody for ever.
-        if self.room.wait(false, Some(now_ns() + TIMEOUT_NS), has_room) != Wait::Done {
+        if self.room.wait(false, Some(now_ns() + self.timeout_ns), has_room) != Wait::Done {
             return Err(Errno::EIO);
         }
         trace!(events::block_getrq(self, &request));

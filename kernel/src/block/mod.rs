@@ -22,6 +22,7 @@
 //! can fail, and says so with an errno: EIO for what the device could not do, what lies beyond its end, and a device
 //! that does not answer within [`TIMEOUT_NS`]; EROFS where it is not written to; ENOMEM.
 
+pub(crate) mod bench;
 mod cache;
 mod disk;
 mod events;

@@ -9,7 +9,7 @@
 //! still writing. From the interrupt to the softirq it lies on a list that is linked through the requests themselves:
 //! nothing is allocated there.
 
-use super::{MAX_REQUEST_BYTES, SECTOR_BYTES, TIMEOUT_NS};
+use super::{MAX_REQUEST_BYTES, SECTOR_BYTES};
 use crate::block::disk::Disk;
 use crate::irq::softirq::{self, Vector};
 use crate::mm;
@@ -107,8 +107,9 @@ impl Request {
 
     /// The request is `disk`'s now; what waits for its end.
     pub(super) fn sent_to(&mut self, disk: Arc<Disk>) -> Pending {
+        let timeout_ns = disk.timeout_ns();
         self.disk = Some(disk);
-        Pending(self.done.clone())
+        Pending { done: self.done.clone(), timeout_ns }
     }
 }
 
@@ -122,14 +123,17 @@ pub(super) fn zeroed(len: usize) -> Result<Box<[u8]>, Errno> {
 
 /// A request that was submitted.
 #[must_use]
-pub(crate) struct Pending(Arc<Done>);
+pub(crate) struct Pending {
+    done: Arc<Done>,
+    timeout_ns: u64,
+}
 
 impl Pending {
     /// Sleeps until it has ended: its memory, or its error. EIO also when the device does not answer in time.
     pub(crate) fn wait(self) -> Result<Box<[u8]>, Errno> {
         let mut request = None;
-        let ended = self.0.waiter.wait(false, Some(now_ns() + TIMEOUT_NS), || {
-            request = self.0.request.lock().take();
+        let ended = self.done.waiter.wait(false, Some(now_ns() + self.timeout_ns), || {
+            request = self.done.request.lock().take();
             request.is_some()
         });
         match (ended, request) {

@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "requests_are_judged", run: requests_are_judged },
     Test { name: "the_queue_is_bounded", run: the_queue_is_bounded },
     Test { name: "a_failure_is_eio", run: a_failure_is_eio },
+    Test { name: "no_answer_is_eio", run: no_answer_is_eio },
     Test { name: "cache_against_a_model", run: cache_against_a_model },
     Test { name: "lost_blocks_are_told", run: lost_blocks_are_told },
     Test { name: "the_machines_disk_reads_back", run: the_machines_disk_reads_back },
@@ -32,17 +33,24 @@ struct Ram {
     room: usize,
 }
 
-struct Shared {
-    bytes: SpinLock<Vec<u8>>,
+pub(crate) struct Shared {
+    /// What is on it.
+    pub(crate) bytes: SpinLock<Vec<u8>>,
     in_hand: SpinLock<VecDeque<Box<Request>>>,
     /// The most that it had in hand at a time.
     most: AtomicU32,
     /// Requests that touch this sector fail.
-    bad_sector: AtomicU64,
+    pub(crate) bad_sector: AtomicU64,
     flushes: AtomicU32,
 }
 
-const NONE: u64 = u64::MAX;
+/// No sector is bad.
+pub(crate) const NONE: u64 = u64::MAX;
+/// The device never answers.
+const MUTE: u64 = u64::MAX - 1;
+
+/// How long a device of a test may take: much longer than it does, and yet not too long for a test.
+const TEST_TIMEOUT_NS: u64 = 500 * NS_PER_MS;
 
 /// How long it takes for a request.
 const LATENCY_NS: u64 = NS_PER_MS / 20;
@@ -83,12 +91,16 @@ impl Driver for Ram {
             in_hand.len() as u32
         };
         self.shared.most.fetch_max(n, Ordering::Relaxed);
+        if self.shared.bad_sector.load(Ordering::Relaxed) == MUTE {
+            return;
+        }
         let shared = self.shared.clone();
         Timer::new(move || shared.answer()).arm(now_ns() + LATENCY_NS);
     }
 }
 
-fn ram(sectors: u64, room: usize, read_only: bool) -> Result<(Arc<Disk>, Arc<Shared>), Errno> {
+/// A device in memory with room for so many requests: it, and what is behind it.
+pub(crate) fn ram(sectors: u64, room: usize, read_only: bool) -> Result<(Arc<Disk>, Arc<Shared>), Errno> {
     let shared = Arc::new(Shared {
         bytes: SpinLock::new(vec![0; sectors as usize * SECTOR_BYTES]),
         in_hand: SpinLock::new(VecDeque::with_capacity(room)),
@@ -97,7 +109,7 @@ fn ram(sectors: u64, room: usize, read_only: bool) -> Result<(Arc<Disk>, Arc<Sha
         flushes: AtomicU32::new(0),
     });
     let driver = Box::new(Ram { shared: shared.clone(), room });
-    Ok((Disk::new("ram", 0, sectors, read_only, driver)?, shared))
+    Ok((Disk::new("ram", 0, sectors, read_only, TEST_TIMEOUT_NS, driver)?, shared))
 }
 
 /// The value, or the test's end.
@@ -181,6 +193,32 @@ fn a_failure_is_eio(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, cache.read(0, &mut all), Err(Errno::EIO));
     shared.bad_sector.store(NONE, Ordering::Relaxed);
     check_eq!(t, cache.read(0, &mut all), Ok(all.len()));
+    Ok(())
+}
+
+/// A device that is gone: who waits is told, who comes later too, and an answer that comes after all harms nobody.
+fn no_answer_is_eio(t: &mut TestCtx<'_>) -> TestResult {
+    let (disk, shared) = ok!(t, ram(64, 4, false));
+    shared.bad_sector.store(MUTE, Ordering::Relaxed);
+    check_eq!(t, disk.read(0, SECTOR_BYTES).err(), Some(Errno::EIO));
+    check_eq!(t, (disk.on_way(), shared.in_hand.lock().len()), (1, 1));
+    shared.bad_sector.store(NONE, Ordering::Relaxed);
+    shared.answer();
+    check_eq!(t, disk.write(0, &[1; SECTOR_BYTES]), Ok(()));
+    check_eq!(t, disk.on_way(), 0);
+    // A full queue that does not move keeps nobody either.
+    shared.bad_sector.store(MUTE, Ordering::Relaxed);
+    let sent: Vec<_> = (0..DEPTH as u64)
+        .filter_map(|n| Request::read(n % 64, SECTOR_BYTES).and_then(|read| disk.submit(read)).ok())
+        .collect();
+    check_eq!(t, (sent.len(), disk.on_way()), (DEPTH, DEPTH));
+    check_eq!(t, disk.flush(), Err(Errno::EIO));
+    shared.bad_sector.store(NONE, Ordering::Relaxed);
+    for _ in 0..DEPTH {
+        shared.answer();
+    }
+    check!(t, sent.into_iter().all(|pending| pending.wait().is_ok()));
+    check_eq!(t, disk.on_way(), 0);
     Ok(())
 }
 

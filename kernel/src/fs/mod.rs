@@ -21,7 +21,7 @@ mod cpio;
 mod debugfs;
 mod devfs;
 pub(crate) mod events;
-mod fat;
+pub(crate) mod fat;
 mod initramfs;
 mod kmsg;
 pub(crate) mod pipe;

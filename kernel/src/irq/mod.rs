@@ -3,6 +3,7 @@
 //! A handler is registered by interrupt number, once, and runs with interrupts masked. The first software-generated
 //! interrupts are the CPUs' messages to each other ([`Ipi`]).
 
+pub(crate) mod bench;
 pub(crate) mod events;
 pub(crate) mod selftest;
 pub(crate) mod softirq;

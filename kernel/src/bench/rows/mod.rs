@@ -28,6 +28,8 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     crate::mm::bench::BENCHES,
     crate::time::bench::BENCHES,
     crate::task::bench::BENCHES,
+    crate::irq::bench::BENCHES,
+    crate::block::bench::BENCHES,
 ];
 
 /// The function that is probed: an `add`, which is stepped out of line, and a `ret`, which is simulated.

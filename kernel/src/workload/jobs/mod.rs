@@ -26,6 +26,9 @@ mod timers;
 use core::fmt;
 use tracecore::errno::Errno;
 
+/// A job in a directory.
+pub(super) type RunIn = fn(u64, &str) -> Result<u64, Fault>;
+
 /// A job.
 pub(super) struct Job {
     /// What `work` calls it.
@@ -35,7 +38,7 @@ pub(super) struct Job {
     /// Does it.
     pub(super) run: fn(u64) -> Result<u64, Fault>,
     /// Does it in a directory, if it is about files.
-    pub(super) run_in: Option<fn(u64, &str) -> Result<u64, Fault>>,
+    pub(super) run_in: Option<RunIn>,
     /// What that gives.
     pub(super) expect: fn(u64) -> u64,
 }

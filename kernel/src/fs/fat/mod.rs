@@ -11,6 +11,8 @@
 //! A path names its file as long as that is open: removing an open file is EBUSY (Linux keeps it until it is closed), and
 //! so is unmounting. Unmounting writes everything to the device; what is damaged or lost on the way is EIO.
 
+pub(crate) mod selftest;
+
 use super::blockdev;
 use super::ramfs::OpenDir;
 use super::vfs::{self, AT_END, DirEntry, File, How, Kind, Node, Owner, Stat};
