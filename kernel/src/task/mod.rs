@@ -26,7 +26,7 @@
 //! What the CPU runs after boot becomes its idle task; the first task that is spawned is number 1.
 
 pub(crate) mod bench;
-mod events;
+pub(crate) mod events;
 mod idle;
 pub(crate) mod ksoftirqd;
 mod life;
@@ -44,7 +44,7 @@ pub(crate) mod work;
 pub(crate) use life::{ANY_CPU, exit, spawn, spawn_on};
 pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use run_queue::{cpu_stats, idle_tasks, slice_expired};
-pub(crate) use table::{MAX_TASKS, count, find, list, spawned};
+pub(crate) use table::{MAX_TASKS, PID_MAX, count, find, list, spawned};
 pub(crate) use tcb::{COMM_LEN, Prio, State, Task, TaskRef, current};
 pub(crate) use tracer::{Tracer, set_tracer};
 pub(crate) use wait::{Wait, WaitQueue, sleep_interruptible, sleep_ns, sleep_until};

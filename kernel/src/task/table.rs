@@ -13,7 +13,7 @@ use tracecore::errno::Errno;
 pub(crate) const MAX_TASKS: usize = 2048;
 
 /// Task numbers are below this.
-const PID_MAX: u32 = 32768;
+pub(crate) const PID_MAX: u32 = 32768;
 
 struct Table {
     slots: [Slot; MAX_TASKS],

@@ -11,7 +11,6 @@
 //! Lock order: this registry before kprobes. A source is told to switch under the registry's lock, so that two writers
 //! cannot undo each other half way.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -23,7 +22,7 @@ use tracecore::event::Class;
 
 use super::filters::EventFilter;
 use super::{filters, rings};
-use crate::fs::textfs::Text;
+use crate::fs::textfs::{Text, value};
 use crate::fs::tracefs;
 use crate::task::Mutex;
 
@@ -202,11 +201,14 @@ pub(super) fn switch_one(group: &str, event: &str, on: bool) -> Result<(), Errno
 
 fn enable_file(scope: Scope) -> Text {
     let (shown, set) = (scope.clone(), scope);
-    Text::new(0o640).show(move |out| writeln!(out, "{}", state(&shown)).map_err(|_| Errno::ENOMEM)).store(
-        move |value| match value {
-            "0" => switch(&set, false),
-            "1" => switch(&set, true),
-            _ => Err(Errno::EINVAL),
+    Text::new(0o640).show(move |out| writeln!(out, "{}", state(&shown)).map_err(|_| Errno::ENOMEM)).write(
+        move |data| {
+            match value::number(data)? {
+                0 => switch(&set, false)?,
+                1 => switch(&set, true)?,
+                _ => return Err(Errno::EINVAL),
+            }
+            Ok(data.len())
         },
     )
 }
@@ -271,39 +273,44 @@ pub(super) fn init() {
                     .map_err(|_| Errno::ENOMEM)
             })
             .on_open(|how| if how.truncate { switch(&Scope::All, false) } else { Ok(()) })
-            .commands(set_event),
+            .write(set_events),
     );
 }
 
-/// One word of `set_event`: `[!]GROUP:EVENT`, `[!]GROUP:`, `[!]EVENT`, with `*` for all.
-fn set_event(line: &str) -> Result<(), Errno> {
-    for word in line.split_ascii_whitespace() {
-        let (on, word) = match word.strip_prefix('!') {
-            Some(rest) => (false, rest),
-            None => (true, word),
-        };
-        let (group, event) = match word.split_once(':') {
-            Some((group, event)) => (group, event),
-            None => ("", word),
-        };
-        let pattern =
-            |text: &str| if text.is_empty() { Cow::Borrowed("*") } else { Cow::Owned(String::from(text)) };
-        let (group, event) = (pattern(group), pattern(event));
-        let names: Vec<(String, String)> = REGISTRY
-            .lock()
-            .by_name
-            .keys()
-            .filter(|(g, e)| tracecore::glob::matches(&group, g) && tracecore::glob::matches(&event, e))
-            .cloned()
-            .collect();
-        if names.is_empty() {
+/// The longest word of `set_event`, as on Linux.
+const MAX_WORD: usize = 127;
+
+/// Words of `set_event`, one after the other: those before one that is refused have done their work.
+fn set_events(data: &[u8]) -> Result<usize, Errno> {
+    for word in data.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        if word.len() > MAX_WORD {
             return Err(Errno::EINVAL);
         }
-        for (group, event) in names {
-            switch(&Scope::One(group, event), on)?;
+        set_event(core::str::from_utf8(word).map_err(|_| Errno::EINVAL)?)?;
+    }
+    Ok(data.len())
+}
+
+/// One word: `GROUP:EVENT` with `*` or nothing for all, or a name, of a group or an event. Behind `!`: off.
+fn set_event(word: &str) -> Result<(), Errno> {
+    let (on, word) = match word.strip_prefix('!') {
+        Some(rest) => (false, rest),
+        None => (true, word),
+    };
+    let means = |pattern: &str, name: &str| matches!(pattern, "" | "*") || pattern == name;
+    let meant = |group: &str, event: &str| match word.split_once(':') {
+        Some((g, e)) => means(g, group) && means(e, event),
+        None => word == "*" || word == group || word == event,
+    };
+    let mut registry = REGISTRY.lock();
+    let mut result = Err(Errno::EINVAL);
+    for ((group, event), found) in &mut registry.by_name {
+        if meant(group, event) {
+            let switched = found.switch(on);
+            result = if result == Err(Errno::EINVAL) { switched } else { result.and(switched) };
         }
     }
-    Ok(())
+    result
 }
 
 /// The name of a group and event as messages have it.

@@ -18,15 +18,17 @@
 //! | `events` | every event there is: its class, its switch, its directory |
 //! | `kprobe_events` | probes defined by text |
 //! | `tracepoints` | events declared in code |
-//! | `filters` | which records of an event are kept |
+//! | `filters`, `pids` | which records of an event are kept, and of which tasks |
 //! | `tracers` | who else fills the rings: `current_tracer` |
 //! | `functions` | the tracer `function` and its filters |
 //! | `counter` | counts of handlers |
 //! | `marker` | records that users write |
 //! | `comms`  | names of tasks for records that outlive them |
 //! | `output`, `pipe` | records as text |
+//! | `readme` | the help |
 //! | `errors` | the last refused commands |
 //! | `misses` | what was not recorded |
+//! | `nested` | a storm of records, for tests |
 //! | `names`  | addresses and names, for those who print and parse |
 
 mod buffer;
@@ -41,9 +43,12 @@ pub(crate) mod kprobe_events;
 mod marker;
 mod misses;
 mod names;
+pub(crate) mod nested;
 mod options;
 mod output;
+mod pids;
 mod pipe;
+mod readme;
 mod rings;
 pub(crate) mod selftest;
 mod sizes;
@@ -64,6 +69,8 @@ pub(crate) fn init() -> Result<(), Errno> {
     comms::init();
     events::init();
     output::init();
+    pids::init();
+    readme::init();
     marker::init();
     functions::init();
     tracers::init();

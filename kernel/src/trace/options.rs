@@ -9,7 +9,7 @@ use tracecore::errno::Errno;
 use tracecore::ring::Mode;
 use tracecore::text::{Form, Style};
 
-use super::{clock, rings};
+use super::{clock, pids, rings};
 use crate::fs::textfs::{Text, value};
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -43,12 +43,14 @@ pub(super) enum Opt {
     Irqs,
     /// `markers`: `trace_marker` records.
     Markers,
+    /// `event-fork`: `set_event_pid` follows children.
+    EventFork,
     /// `pause-on-trace`: nothing is recorded while `trace` is open.
     PauseOnTrace,
 }
 
 /// Names, in Linux's order, and which are on at boot.
-const OPTIONS: [(&str, Opt, bool); 14] = [
+const OPTIONS: [(&str, Opt, bool); 15] = [
     ("sym-offset", Opt::SymOffset, false),
     ("sym-addr", Opt::SymAddr, false),
     ("raw", Opt::Raw, false),
@@ -62,6 +64,7 @@ const OPTIONS: [(&str, Opt, bool); 14] = [
     ("overwrite", Opt::Overwrite, true),
     ("irq-info", Opt::Irqs, true),
     ("markers", Opt::Markers, true),
+    ("event-fork", Opt::EventFork, false),
     ("pause-on-trace", Opt::PauseOnTrace, false),
 ];
 
@@ -77,8 +80,10 @@ impl Opt {
 
     fn set(self, on: bool) -> Result<(), Errno> {
         let _changing = CHANGING.lock();
-        if self == Self::Overwrite {
-            rings::set_mode(if on { Mode::Overwrite } else { Mode::DiscardNewest });
+        match self {
+            Self::Overwrite => rings::set_mode(if on { Mode::Overwrite } else { Mode::DiscardNewest }),
+            Self::EventFork => pids::follow_forks(on)?,
+            _ => {}
         }
         if on {
             CHOSEN.fetch_or(self.bit(), Ordering::Relaxed);

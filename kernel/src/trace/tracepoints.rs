@@ -25,7 +25,7 @@ use tracecore::misses::{self, Cause, Layer};
 use tracecore::ring::Reservation;
 
 use super::filters::EventFilter;
-use super::{buffer, comms, events};
+use super::{buffer, comms, events, pids};
 use crate::arch::{cpu, probe_read};
 use crate::sync::{Once, PreemptGuard};
 use crate::task::{self, Mutex};
@@ -43,6 +43,8 @@ struct Channel {
     point: &'static Tracepoint,
     id: u16,
     on: AtomicBool,
+    /// Where the number of another task lies that the event is about.
+    other_task: Option<usize>,
     filter: EventFilter,
     listening: Mutex<Option<Registration>>,
 }
@@ -53,7 +55,23 @@ static CHANNELS: Once<Vec<&'static Channel>> = Once::new();
 /// No name, for filters that ask for none.
 const NAMELESS: [u8; task::COMM_LEN] = [0; task::COMM_LEN];
 
+/// Which field of an event names another task that the event is about: see [`pids`].
+fn other_task(name: &str) -> Option<&'static str> {
+    match name {
+        "sched_switch" => Some("next_pid"),
+        "sched_waking" | "sched_wakeup" | "sched_wakeup_new" => Some("pid"),
+        _ => None,
+    }
+}
+
 impl Channel {
+    /// The other task that an event is about.
+    #[inline(always)]
+    fn other_pid(&self, words: &[u64]) -> Option<u32> {
+        let at = self.other_task?;
+        Some((words.get(at / 8)? >> (at % 8 * 8)) as u32)
+    }
+
     /// Asks the filter, whose turn comes before there is room in the ring.
     #[inline(always)]
     fn wants(&self, filter: &Filter, words: &mut [u64]) -> bool {
@@ -87,6 +105,9 @@ impl Sink for Channel {
         if !self.on.load(Ordering::Relaxed) {
             return;
         }
+        if !pids::wanted(&pin, || self.other_pid(words)) {
+            return;
+        }
         if let Some(filter) = self.filter.active(&pin)
             && !self.wants(filter, words)
         {
@@ -102,6 +123,9 @@ impl Sink for Channel {
     fn record_with(&self, words: &mut [u64], tails: &[Tail<'_>]) {
         let pin = PreemptGuard::new();
         if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
+        if !pids::wanted(&pin, || self.other_pid(words)) {
             return;
         }
         self.put_header(words);
@@ -258,6 +282,9 @@ pub(super) fn init() -> Result<(), Errno> {
             point,
             id,
             on: AtomicBool::new(false),
+            other_task: other_task(point.name())
+                .and_then(|name| class.field(name))
+                .map(|field| usize::from(field.offset)),
             filter: EventFilter::new(),
             listening: Mutex::new(None),
         }));

@@ -8,9 +8,9 @@ use alloc::vec;
 /// The id of [`function_class`].
 pub const FUNCTION_ID: u16 = 1;
 /// The id of [`print_class`].
-const PRINT_ID: u16 = 5;
+pub const PRINT_ID: u16 = 5;
 /// The id of [`raw_data_class`].
-const RAW_DATA_ID: u16 = 19;
+pub const RAW_DATA_ID: u16 = 19;
 
 /// The entry of a function, from the tracer `function`. The record is the header, the address of the entry's branch, and
 /// the return address in the caller.

@@ -22,7 +22,7 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-pub use builtin::{FUNCTION_ID, function_class, print_class, raw_data_class};
+pub use builtin::{FUNCTION_ID, PRINT_ID, RAW_DATA_ID, function_class, print_class, raw_data_class};
 pub use declared::declared_class;
 pub use header::{
     BH_OFF, HARDIRQ, HEADER_LEN, Header, IRQS_OFF, NEED_RESCHED, NEED_RESCHED_LAZY, NMI, PREEMPT_RESCHED,

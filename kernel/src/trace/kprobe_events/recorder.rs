@@ -15,7 +15,7 @@ use crate::task;
 use crate::trace::counter::Counter;
 use crate::trace::filters::EventFilter;
 use crate::trace::names::Kernel;
-use crate::trace::{buffer, clock, comms, rings};
+use crate::trace::{buffer, clock, comms, pids, rings};
 
 const ENV: Env<'static> = Env { memory: &Kernel, symbols: &Kernel };
 
@@ -59,6 +59,9 @@ impl Recording {
         pin: &CpuPin,
     ) {
         self.hits.count();
+        if !pids::wanted(pin, || None) {
+            return;
+        }
         let filter = self.filter.active(pin);
         // Nothing is kept over a call on this way, so no register is saved for one.
         if let (None, Some(plain), Some(ring)) = (filter, self.program.plain(), rings::this(pin))
