@@ -307,7 +307,7 @@ fn on_its_cpu(
     }
     let result = Arc::new(Mutex::new(Err(Errno::EBUSY)));
     let told = result.clone();
-    let task = task::spawn_on("trace-ring", Prio::NORMAL, 1 << cpu, Box::new(move || *told.lock() = run()))?;
+    let task = task::spawn_on("trace-ring", Prio::HIGH, 1 << cpu, Box::new(move || *told.lock() = run()))?;
     task.join()?;
     *result.lock()
 }

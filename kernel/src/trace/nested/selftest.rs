@@ -103,7 +103,7 @@ fn storm(t: &mut TestCtx<'_>, mode: &str, change: &dyn Fn(usize) -> Result<(), E
 }
 
 fn balanced(t: &mut TestCtx<'_>, mode: &str, change: &dyn Fn(usize) -> Result<(), Errno>) -> TestResult {
-    const ROUNDS: usize = 18;
+    const ROUNDS: usize = 9;
     check_eq!(t, write("buffer_size_kb", "64\n"), Ok(()));
     check_eq!(t, write("trace_options", mode), Ok(()));
     rings::reset(None);
