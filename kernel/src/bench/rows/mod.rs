@@ -1,6 +1,7 @@
 //! The rows, by mechanism.
 
 mod event;
+mod filter;
 mod ftrace;
 mod kprobe;
 mod kretprobe;
@@ -24,6 +25,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     kprobe::BENCHES,
     kretprobe::BENCHES,
     event::BENCHES,
+    filter::BENCHES,
     crate::sync::bench::BENCHES,
     crate::mm::bench::BENCHES,
     crate::time::bench::BENCHES,
