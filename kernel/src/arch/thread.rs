@@ -28,12 +28,18 @@ pub(crate) struct ThreadHead {
     pub(crate) preempt_count: AtomicU32,
     /// Set (by any CPU) when the scheduler wants to run.
     pub(crate) need_resched: AtomicU32,
+    /// A bit for each level on which a tracer's callback is under way; written as the count is.
+    pub(crate) tracing: AtomicU32,
 }
 
 impl ThreadHead {
     /// A head with preemption off `count` times.
     pub(crate) const fn new(count: u32) -> Self {
-        Self { preempt_count: AtomicU32::new(count), need_resched: AtomicU32::new(0) }
+        Self {
+            preempt_count: AtomicU32::new(count),
+            need_resched: AtomicU32::new(0),
+            tracing: AtomicU32::new(0),
+        }
     }
 
     /// Adds to the preempt count. Not a read-modify-write of the machine: interrupts that nest restore what they found.

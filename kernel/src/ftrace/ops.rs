@@ -23,6 +23,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -47,7 +48,7 @@ pub(crate) struct Hit<'a> {
     pub(crate) parent_ip: usize,
     /// Who is called.
     pub(crate) ops: &'static Ops,
-    _entered: &'a Entered,
+    entered: PhantomData<&'a Entered>,
 }
 
 // SAFETY: `Entered` holds off preemption and outlives the hit.
@@ -143,15 +144,15 @@ noinstr! {
 
     /// One ops.
     extern "C" fn guarded(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
-        let Some(entered) = recursion::enter() else { return miss(ops) };
+        let Some(_entered) = recursion::enter() else { return miss(ops) };
         if ops.running.load(Ordering::Acquire) {
-            (ops.callback)(&Hit { ip, parent_ip, ops, _entered: &entered }, regs);
+            (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
         }
     }
 
     /// Several, in order; the guard is the same for all.
     extern "C" fn each(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
-        let Some(entered) = recursion::enter() else {
+        let Some(_entered) = recursion::enter() else {
             for one in ops.members {
                 miss(one);
             }
@@ -159,7 +160,7 @@ noinstr! {
         };
         for &ops in ops.members {
             if ops.running.load(Ordering::Acquire) {
-                (ops.callback)(&Hit { ip, parent_ip, ops, _entered: &entered }, regs);
+                (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
             }
         }
     }

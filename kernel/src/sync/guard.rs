@@ -1,7 +1,7 @@
 //! Holding off interrupts and holding off the scheduler.
 //!
 //! A CPU always knows which task it runs: SP_EL0, unused by the kernel as a stack pointer, holds the address of
-//! the task. The first eight bytes of every task are its `ThreadHead` (`arch::thread`):
+//! the task. Every task begins with its `ThreadHead` (`arch::thread`):
 //!
 //! ```text
 //!   SP_EL0 ──▶ ┌───────────────┬───────────────┐
