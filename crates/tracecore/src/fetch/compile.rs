@@ -1,5 +1,6 @@
 //! From parsed arguments to a program.
 
+use super::text::Known;
 use super::unwritten::{BEYOND, units};
 use super::{Field, PlainField, Program, Start, Step, Store};
 use crate::errno::Errno;
@@ -80,6 +81,7 @@ impl Program {
         // Without other fields the plain ones lie one after the other.
         let is_plain = fields.is_empty() && base.is_multiple_of(8);
         Ok(Program {
+            known_texts: fields.iter().try_fold(Known::default(), |known, field| known.with(field.store)),
             only_plain: is_plain.then(|| plain.iter().map(|plain| plain.x).collect()),
             plain: plain.into(),
             fields: fields.into(),

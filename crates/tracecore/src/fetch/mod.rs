@@ -72,17 +72,21 @@ pub const STACK_BYTES: u64 = 32 << 10;
 
 /// The name of a task, as two little-endian words: zeros follow its last byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Comm(pub [u64; COMM_LEN / 8]);
+pub struct Comm {
+    words: [u64; COMM_LEN / 8],
+    len: usize,
+}
 
 impl Comm {
-    /// Bytes before the first zero.
-    #[inline]
-    fn len(self) -> usize {
-        let [low, high] = self.0;
-        match first_nul(low) {
+    /// The name in these words.
+    #[inline(always)]
+    pub fn new(words: [u64; COMM_LEN / 8]) -> Self {
+        let [low, high] = words;
+        let len = match first_nul(low) {
             8 => 8 + first_nul(high),
             short => short,
-        }
+        };
+        Self { words, len }
     }
 }
 
@@ -92,7 +96,7 @@ impl From<[u8; COMM_LEN]> for Comm {
         for (word, bytes) in words.iter_mut().zip(name.as_chunks().0) {
             *word = u64::from_le_bytes(*bytes);
         }
-        Self(words)
+        Self::new(words)
     }
 }
 
@@ -189,6 +193,8 @@ pub struct Program {
     known_units: u64,
     needs: RegSet,
     has_texts: bool,
+    /// Its texts, if their lengths are known without a look at memory.
+    known_texts: Option<text::Known>,
 }
 
 impl Program {

@@ -2,6 +2,7 @@
 
 use super::memory::{Fault, is_user};
 use super::sink::Sink;
+use super::text::store_comm;
 use super::{Field, Hit, Program, STACK_BYTES, Start, Step, Store};
 use crate::filter::{Context, Filter};
 use crate::probe::Bits;
@@ -40,7 +41,8 @@ impl Plain<'_> {
     }
 
     /// The register of argument `index`; 0 if there are not so many.
-    pub(super) fn get(self, regs: Registers<'_>, index: usize) -> u64 {
+    #[inline(always)]
+    pub(crate) fn get(self, regs: Registers<'_>, index: usize) -> u64 {
         self.0.get(index).map_or(0, |x| regs.x(*x))
     }
 }
@@ -52,38 +54,67 @@ impl Program {
         self.only_plain.as_deref().map(Plain)
     }
 
-    /// Makes a whole record of a hit: the words before the arguments, then the arguments.
+    /// Makes a whole record of a hit: the header, the addresses, the arguments.
     #[inline(never)]
     pub fn write(
         &self,
         hit: &Hit<'_>,
-        head: &[u64],
+        header: u64,
+        addresses: &[u64],
         ring: &CpuRing,
         now: fn() -> u64,
     ) -> Result<(), Refused> {
-        let record = ring.reserve_here(self.fixed_len + self.text_len(hit), now)?;
-        record.put_words(head);
+        let len = self.fixed_len + self.text_len(hit);
+        match ring.reserve_first(len, now) {
+            Some(record) => {
+                self.fill(hit, header, addresses, record);
+                Ok(())
+            }
+            None => self.write_slowly(hit, header, addresses, ring, len, now),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_slowly(
+        &self,
+        hit: &Hit<'_>,
+        header: u64,
+        addresses: &[u64],
+        ring: &CpuRing,
+        len: usize,
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        let record = ring.reserve(len, now)?;
+        self.fill(hit, header, addresses, record);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn fill(&self, hit: &Hit<'_>, header: u64, addresses: &[u64], record: Reservation<'_>) {
+        put_head(&record, header, addresses);
         self.run(hit, &record);
         record.commit();
-        Ok(())
     }
 
     /// The same, if `filter` wants the record: it is judged when it is filled, and taken back if it is not wanted.
     /// Says whether it was kept.
     ///
     /// For filters that ask for memory or texts; others can be asked [before](super::Unwritten).
+    #[expect(clippy::too_many_arguments, reason = "a hit, a ring and a filter are that much")]
     #[inline(never)]
     pub fn write_if(
         &self,
         filter: &Filter,
         context: &Context<'_>,
         hit: &Hit<'_>,
-        head: &[u64],
+        header: u64,
+        addresses: &[u64],
         ring: &CpuRing,
         now: fn() -> u64,
     ) -> Result<bool, Refused> {
         let record = ring.reserve_here(self.fixed_len + self.text_len(hit), now)?;
-        record.put_words(head);
+        put_head(&record, header, addresses);
         self.run(hit, &record);
         let wanted = filter.accepts_reserved(&record, context);
         if wanted {
@@ -133,7 +164,8 @@ impl Program {
             Store::Memory { size, count, bits } => {
                 self.store_memory(hit, field, sink, size, count, bits);
             }
-            Store::String | Store::Comm | Store::Text { .. } | Store::Symbol => {
+            Store::Comm => store_comm(hit.comm, sink, at, tail),
+            Store::String | Store::Text { .. } | Store::Symbol => {
                 self.store_text(hit, field, sink, at, tail, 0);
             }
             Store::Strings { count, .. } => {
@@ -184,6 +216,14 @@ impl Program {
                 .and_then(|address| hit.env.memory.load(address.wrapping_add((index * size) as u64), size));
             sink.put_low(usize::from(field.at) + index * size, size, pick(value.unwrap_or(0), bits));
         }
+    }
+}
+
+#[inline(always)]
+fn put_head(record: &Reservation<'_>, header: u64, addresses: &[u64]) {
+    record.put_u64(0, header);
+    for (index, address) in addresses.iter().enumerate() {
+        record.put_u64(8 * (1 + index), *address);
     }
 }
 

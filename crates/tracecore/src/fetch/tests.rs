@@ -14,7 +14,7 @@ const POINTERS: u64 = 0xffff_8000_8200_0000;
 const SP: u64 = 0xffff_8001_0000_3fe0;
 const USER: u64 = 0x40_0000;
 
-const SHELL: Comm = Comm([u64::from_le_bytes(*b"shell\0\0\0"), 0]);
+const SHELL: [u8; COMM_LEN] = *b"shell\0\0\0\0\0\0\0\0\0\0\0";
 
 struct World;
 
@@ -91,7 +91,7 @@ fn run(args: &str) -> Vec<u8> {
     let program = Program::compile(&probe.args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: SHELL.into(), entry_args: &[], env: &env };
     let mut record = vec![0xaa; program.fixed_len() + program.text_len(&hit)];
     program.store(&hit, &mut record);
     assert!(record[..16].iter().all(|byte| *byte == 0xaa), "the head is the caller's");
@@ -231,7 +231,7 @@ fn a_record_too_short_is_filled_as_far_as_it_goes() {
     let program = Program::compile(&probe.args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: SHELL.into(), entry_args: &[], env: &env };
     let whole = program.fixed_len() + program.text_len(&hit);
     assert_eq!(whole, 32 + 14 + 6);
     for length in 0..whole + 20 {
@@ -281,12 +281,12 @@ fn the_ring_gets_what_a_slice_gets() {
         Program::compile(&definition(&std::format!("p:t work_add {args}")).args, 16, false).expect("fits");
     let env = Env { memory: &World, symbols: &World };
     let regs = registers();
-    let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
+    let hit = Hit { regs: (&regs).into(), comm: SHELL.into(), entry_args: &[], env: &env };
     let length = program.fixed_len() + program.text_len(&hit);
     for _ in 0..300 {
         // More than the ring holds, so that bytes of older records lie below.
         let head = [Header { pid: 9, ..Header::default() }.to_word(), 0x1234];
-        program.write(&hit, &head, &ring, || 7).expect("room");
+        program.write(&hit, head[0], &head[1..], &ring, || 7).expect("room");
     }
     let mut want = vec![0; length];
     want[4] = 9;
@@ -312,10 +312,10 @@ fn a_program_of_registers_writes_what_it_would_anyhow() {
         let plain = program.plain().expect("registers alone");
         let ring = CpuRing::new(4, Mode::Overwrite).expect("memory");
         let head = [0x1122_3344_5566_7788, 0x99aa];
-        let hit = Hit { regs: (&regs).into(), comm: SHELL, entry_args: &[], env: &env };
+        let hit = Hit { regs: (&regs).into(), comm: SHELL.into(), entry_args: &[], env: &env };
         for _ in 0..300 {
             if !plain.write((&regs).into(), head[0], [head[1]], &ring, || 7) {
-                program.write(&hit, &head, &ring, || 7).expect("room");
+                program.write(&hit, head[0], &head[1..], &ring, || 7).expect("room");
             }
         }
         let mut want = head.map(u64::to_le_bytes).concat();

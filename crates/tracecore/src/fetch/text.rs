@@ -6,7 +6,7 @@
 use super::memory::{Fault, for_each_word, is_user};
 use super::sink::Sink;
 use super::symbol::symbol_text;
-use super::{Comm, Field, Hit, MAX_STRING_BYTES, Program, Store};
+use super::{COMM_LEN, Comm, Field, Hit, MAX_STRING_BYTES, Program, Store};
 use crate::ring::MAX_RECORD_BYTES;
 
 /// What takes the pieces of a text.
@@ -36,14 +36,49 @@ impl<S: Sink> Out for Put<'_, S> {
     }
 }
 
+/// Texts whose length needs no look at memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// How often the name of the task is recorded.
+    pub(super) names: usize,
+    /// Bytes of the others, their NULs with them.
+    pub(super) constant: usize,
+}
+
+impl Known {
+    /// With one more; `None` if that lies in memory, or is the text of a symbol.
+    pub(super) fn with(self, store: Store) -> Option<Self> {
+        match store {
+            Store::Value { .. } | Store::Memory { .. } => Some(self),
+            Store::Comm => Some(Self { names: self.names + 1, ..self }),
+            Store::Text { len, .. } => {
+                let len = (len as usize).min(MAX_STRING_BYTES - 1);
+                Some(Self { constant: self.constant + len + 1, ..self })
+            }
+            Store::String | Store::Strings { .. } | Store::Symbol => None,
+        }
+    }
+}
+
 impl Program {
     /// How many bytes of text this hit adds to the fixed part.
     #[inline(always)]
     pub fn text_len(&self, hit: &Hit<'_>) -> usize {
-        if self.has_texts { self.measure(hit) } else { 0 }
+        if !self.has_texts {
+            return 0;
+        }
+        // Names and constants are measured without a look at anything else.
+        match self.known_texts {
+            Some(Known { names, constant }) => {
+                let room = MAX_RECORD_BYTES.saturating_sub(self.fixed_len);
+                (constant + names * (hit.comm.len + 1)).min(room)
+            }
+            None => self.measure(hit),
+        }
     }
 
     /// The first of the two looks at texts.
+    #[inline(never)]
     fn measure(&self, hit: &Hit<'_>) -> usize {
         let room = MAX_RECORD_BYTES.saturating_sub(self.fixed_len);
         let mut total = 0;
@@ -53,6 +88,10 @@ impl Program {
                 Store::Strings { count, .. } => count,
                 Store::String | Store::Comm | Store::Text { .. } | Store::Symbol => 1,
             };
+            if matches!(field.store, Store::Comm) {
+                total += hit.comm.len + 1;
+                continue;
+            }
             for index in 0..count {
                 if let Ok(length) = self.text(hit, field, index, MAX_STRING_BYTES, &mut Measure) {
                     total += length + 1;
@@ -99,7 +138,6 @@ impl Program {
     ) -> Result<usize, Fault> {
         let limit = limit.min(MAX_STRING_BYTES - 1);
         match field.store {
-            Store::Comm => Ok(comm_text(hit.comm, limit, out)),
             Store::Text { from, len } => {
                 let len = (len as usize).min(limit);
                 let words = self.texts.get(from as usize..).ok_or(Fault)?;
@@ -124,18 +162,30 @@ impl Program {
                 }
                 for_each_word(hit.env.memory, pointer, limit, out)
             }
-            Store::Value { .. } | Store::Memory { .. } => Err(Fault),
+            // Not texts, and the one that is put without this.
+            Store::Value { .. } | Store::Memory { .. } | Store::Comm => Err(Fault),
         }
     }
 }
 
+/// Puts the name of the task behind the fixed part and its location into it. Zeros follow the name in its words, so
+/// its NUL goes with it.
 #[inline(always)]
-fn comm_text(comm: Comm, limit: usize, out: &mut impl Out) -> usize {
-    let len = comm.len().min(limit);
-    let [low, high] = comm.0;
-    out.put(low, len.min(8));
-    if len > 8 {
-        out.put(high, len - 8);
+pub(super) fn store_comm<S: Sink>(comm: Comm, sink: &mut S, at: usize, tail: &mut usize) {
+    let start = *tail;
+    let length = (comm.len + 1).min(sink.len().saturating_sub(start));
+    if length == 0 {
+        return sink.put_low(at, 4, start as u64);
     }
-    len
+    let [low, high] = comm.words;
+    sink.put_low(start, length.min(8), low);
+    if length > 8 {
+        sink.put_low(start + 8, (length - 8).min(8), high);
+    }
+    // A name without an end, or one that was cut.
+    if length > COMM_LEN || length <= comm.len {
+        sink.put_low(start + length - 1, 1, 0);
+    }
+    *tail += length;
+    sink.put_low(at, 4, (length << 16 | start) as u64);
 }

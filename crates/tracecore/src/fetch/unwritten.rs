@@ -105,6 +105,7 @@ mod tests {
     use crate::probe::{Command, LookupError, Resolver, Symbol, parse_line};
     use crate::symbolize::NoSymbols;
     use a64::UserRegs;
+    use std::string::String;
     use std::vec::Vec;
     use std::{format, vec};
 
@@ -145,6 +146,7 @@ mod tests {
         // What shares four bytes with something unknown counts as unknown.
         let programs = [
             ("a=%x0 b=%x1 c=%x2", &["a", "b", "c"][..], &[][..]),
+            ("a=%x29:s64 b=%x1:u64 c=%x2:symbol d=%x3:s64", &["a", "b", "c", "d"], &[]),
             ("a=%x0:u8 b=%x1:s32 c=%x2 d=%x3:b4@2/16", &["a", "b", "c", "d"], &[]),
             ("a=%sp b=\\-7:s32 c=+0(%x1):u32 d=%x4", &["a", "b", "d"], &["c"]),
             ("a=$stack1 b=$comm c=%x5:x16 d=%x6", &["c", "d"], &["a"]),
@@ -154,7 +156,7 @@ mod tests {
         for n in 0..31 {
             regs.set_x(n, 0x0102_0304_8586_8788_u64.wrapping_mul(u64::from(n) + 1));
         }
-        let mut judged = 0;
+        let (mut judged, mut short) = (0, 0);
         for (args, known, unknown) in programs {
             let Ok(Command::Define(probe)) = parse_line(&format!("p:t f {args}"), &World) else {
                 panic!("{args}");
@@ -163,14 +165,16 @@ mod tests {
             let class = probe_class(1, &probe);
             let env = Env { memory: &World, symbols: &NoSymbols };
             let hit = Hit { regs: (&regs).into(), comm: Comm::default(), entry_args: &[], env: &env };
-            let head = [Header { id: 1, pid: 77, ..Header::default() }.to_word(), 0x1000];
+            let head = [Header { id: 1, flags: 0x81, preempt_count: 3, pid: -77 }.to_word(), 0x1000];
             let mut record = vec![0; program.fixed_len() + program.text_len(&hit)];
             record[..16].copy_from_slice(&head.map(u64::to_le_bytes).concat());
             program.store(&hit, &mut record);
             let context = Context { cpu: 0, comm: &[0; 16] };
             let mut fields: Vec<_> = known.iter().map(|name| (*name, true)).collect();
             fields.extend(unknown.iter().map(|name| (*name, false)));
-            fields.extend([("common_pid", true), ("__probe_ip", true), ("cpu", true)]);
+            let head_fields =
+                ["common_type", "common_flags", "common_preempt_count", "common_pid", "__probe_ip", "cpu"];
+            fields.extend(head_fields.map(|name| (name, true)));
             for (name, is_known) in fields {
                 // The field's own value and its neighbours, so that each comparison goes both ways.
                 let (at, size) = match class.field(name) {
@@ -180,21 +184,35 @@ mod tests {
                 let mut raw = [0; 8];
                 raw[..size].copy_from_slice(&record[at..at + size]);
                 let value = u64::from_le_bytes(raw);
-                for with in [value.wrapping_sub(1), value, value.wrapping_add(1)] {
-                    for op in ["==", "!=", "<", "<=", ">", ">=", "&"] {
-                        let text = format!("{name} {op} {with:#x}");
-                        let Ok(filter) = Filter::compile(&text, &class, &World, &NoSymbols) else { continue };
+                let near =
+                    [value.wrapping_sub(1), value, value.wrapping_add(1)].map(|with| format!("{with:#x}"));
+                let far = ["0", "-1", "0x7f", "-128", "0x7fffffff", "-2147483648", "0xffffffff"];
+                let ends = ["0x7fffffffffffffff", "-9223372036854775808", "0xffffffffffffffff"];
+                let inside = [format!("{name}.function == f"), format!("{name}.function != f")];
+                for with in near.iter().map(String::as_str).chain(far).chain(ends) {
+                    let compared =
+                        ["==", "!=", "<", "<=", ">", ">=", "&"].map(|op| format!("{name} {op} {with}"));
+                    for text in compared.iter().chain(&inside) {
+                        let Ok(filter) = Filter::compile(text, &class, &World, &NoSymbols) else { continue };
                         let unwritten = program.unwritten(&filter, &head, (&regs).into(), &[]);
                         assert_eq!(unwritten.is_some(), is_known, "{args}: {text}");
                         if let Some(unwritten) = unwritten {
                             let early = filter.accepts_unwritten(&unwritten, &context);
                             assert_eq!(early, filter.accepts(&record, &context), "{args}: {text}");
+                            if let (Some(plain), Some(numbers)) = (program.plain(), filter.numbers()) {
+                                assert_eq!(
+                                    numbers.accept(&head, plain, (&regs).into()),
+                                    early,
+                                    "{args}: {text}"
+                                );
+                                short += 1;
+                            }
                             judged += 1;
                         }
                     }
                 }
             }
         }
-        assert!(judged > 300, "{judged}");
+        assert!(judged > 300 && short > 150, "{judged} {short}");
     }
 }

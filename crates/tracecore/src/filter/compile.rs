@@ -166,7 +166,7 @@ impl Compiler<'_> {
                         self.close(&whole.if_true, ACCEPT);
                         self.close(&whole.if_false, REJECT);
                         let Self { steps, needs_comm, reads, .. } = self;
-                        return Ok(Filter { steps: steps.into(), needs_comm, reads });
+                        return Ok(Filter::new(steps.into(), needs_comm, reads));
                     }
                 }
             }
@@ -342,7 +342,7 @@ impl Compiler<'_> {
             let symbol = self.names.lookup(text).map_err(|_| missing)?;
             (symbol.address, symbol.size)
         };
-        Ok(Test::Inside { number, start: first, end: first.saturating_add(size), inverted })
+        Ok(Test::inside(number, first, first.saturating_add(size), inverted))
     }
 
     /// Where the name of a function ends. It may have parentheses of its own, and a single `&`.

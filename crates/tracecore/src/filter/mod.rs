@@ -34,11 +34,13 @@
 
 mod compile;
 mod error;
+mod numbers;
 mod predicate;
 #[cfg(test)]
 mod tests;
 
 pub use error::{ErrorKind, FilterError};
+pub use numbers::Numbers;
 
 use crate::fetch::{COMM_LEN, Unwritten};
 use crate::ring::Reservation;
@@ -81,6 +83,8 @@ pub struct Filter {
     needs_comm: bool,
     /// What of a record it looks at, a bit for every four bytes; see [`Unwritten`].
     reads: u64,
+    /// Are all its steps comparisons of a number in one word?
+    only_ranges: bool,
 }
 
 impl Step {
@@ -91,6 +95,17 @@ impl Step {
 }
 
 impl Filter {
+    fn new(steps: Box<[Step]>, needs_comm: bool, reads: u64) -> Self {
+        let only_ranges = steps.iter().all(|step| matches!(step.test, Test::Range(_)));
+        Self { steps, needs_comm, reads, only_ranges }
+    }
+
+    /// The short way, if it asks for numbers alone.
+    #[inline(always)]
+    pub fn numbers(&self) -> Option<Numbers<'_>> {
+        if self.only_ranges { Some(Numbers(&self.steps)) } else { None }
+    }
+
     #[inline(always)]
     pub(crate) fn reads(&self) -> u64 {
         self.reads

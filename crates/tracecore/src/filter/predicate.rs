@@ -196,6 +196,7 @@ impl Number {
 /// ```text
 ///   word       ░░░░ number ▒▒▒▒     << up, keep       number 0…0      a signed one with its sign bit turned over
 ///   n == w     [w, w]     n <= w   [0, w]     n < w   [0, w - 1]      n != w, n > w, n >= w   not in that
+///   n & w      not in [0, 0], where only the bits of w are kept
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
@@ -225,15 +226,49 @@ impl Range {
             Compare::GreaterOrEqual => {
                 with.checked_sub(1).map_or((0, u64::MAX, false), |last| (0, last, true))
             }
-            Compare::Bits => return None,
+            Compare::Bits => {
+                return Some(Self {
+                    number,
+                    up,
+                    inverted: true,
+                    keep: with ^ flip,
+                    flip: 0,
+                    low: 0,
+                    span: 0,
+                });
+            }
         };
         let keep = u64::MAX << (number.spare & 63);
         Some(Self { number, up, inverted, keep, flip, low, span })
     }
 
+    /// An address of eight bytes in, or not in, a range.
+    fn inside(number: Number, start: u64, end: u64, inverted: bool) -> Option<Self> {
+        if number.spare != 0 || !number.at.is_multiple_of(8) {
+            return None;
+        }
+        // A range of none is that of all, the other way round.
+        let (span, inverted) = match end.checked_sub(start).and_then(|length| length.checked_sub(1)) {
+            Some(span) => (span, inverted),
+            None => (u64::MAX, !inverted),
+        };
+        Some(Self { number, up: 0, inverted, keep: u64::MAX, flip: 0, low: start, span })
+    }
+
     #[inline(always)]
     pub(super) fn holds_in<S: Subject + ?Sized>(&self, record: &S) -> bool {
-        let word = record.word_at(usize::from(self.number.at / 8));
+        self.holds(record.word_at(self.word()))
+    }
+
+    /// The number of the word that it looks at.
+    #[inline(always)]
+    pub(super) fn word(&self) -> usize {
+        usize::from(self.number.at / 8)
+    }
+
+    /// Does it hold for a record that has this word there?
+    #[inline(always)]
+    pub(super) fn holds(&self, word: u64) -> bool {
         let value = (word << (self.up & 63) & self.keep) ^ self.flip;
         (value.wrapping_sub(self.low) <= self.span) != self.inverted
     }
@@ -258,6 +293,12 @@ impl Test {
     /// A comparison of a number with a constant of its size.
     pub(super) fn number(number: Number, compare: Compare, with: u64) -> Self {
         Range::new(number, compare, with).map_or(Self::Number { number, compare, with }, Self::Range)
+    }
+
+    /// The question whether an address lies in a range, or does not.
+    pub(super) fn inside(number: Number, start: u64, end: u64, inverted: bool) -> Self {
+        let other = Self::Inside { number, start, end, inverted };
+        Range::inside(number, start, end, inverted).map_or(other, Self::Range)
     }
 
     /// What it looks at in a record: a mask, as [`units`] makes it.

@@ -62,57 +62,94 @@ impl Recording {
         if !pids::wanted(pin, || None) {
             return;
         }
-        let filter = self.filter.active(pin);
+        if let Some(filter) = self.filter.active(pin) {
+            return self.judge(filter, &addresses, regs, entry_args, pin);
+        }
         // Nothing is kept over a call on this way, so no register is saved for one.
-        if let (None, Some(plain), Some(ring)) = (filter, self.program.plain(), rings::this(pin))
+        if let (Some(plain), Some(ring)) = (self.program.plain(), rings::this(pin))
             && plain.write(regs, buffer::header(self.id), addresses, ring, clock::now)
         {
             return comms::note();
         }
-        self.record_fully(filter, &addresses, regs, entry_args, pin);
+        self.write(buffer::header(self.id), &addresses, regs, entry_args, pin);
     }
 
-    /// The hits that are not the common one: the event has a filter, its records have more than registers, or the ring
-    /// is to change its page.
+    /// A hit whose records have more than registers, or for which the ring is to change its page.
     #[inline(never)]
-    fn record_fully(
+    fn write(&self, header: u64, addresses: &[u64], regs: Registers<'_>, entry_args: &[u64], pin: &CpuPin) {
+        let Some(ring) = rings::this(pin) else { return };
+        let hit = self.hit(regs, entry_args);
+        // A record that is refused is counted by the ring.
+        if self.program.write(&hit, header, addresses, ring, clock::now).is_ok() {
+            comms::note();
+        }
+    }
+
+    #[inline(always)]
+    fn hit<'a>(&self, regs: Registers<'a>, entry_args: &'a [u64]) -> Hit<'a> {
+        let comm =
+            if self.program.has_texts() { Comm::new(task::current().comm_words()) } else { Comm::default() };
+        Hit { regs, comm, entry_args, env: &ENV }
+    }
+
+    /// A hit of an event that has a filter. What registers tell is judged before there is a record.
+    #[inline(never)]
+    fn judge(
         &self,
-        filter: Option<&Filter>,
+        filter: &Filter,
         addresses: &[u64],
         regs: Registers<'_>,
         entry_args: &[u64],
         pin: &CpuPin,
     ) {
-        let Some(ring) = rings::this(pin) else { return };
-        let mut head = [buffer::header(self.id); 1 + MAX_ADDRESSES];
+        // The header is made for a filter that asks for it, and for a record.
+        let mut head = [0; 1 + MAX_ADDRESSES];
         for (to, from) in head.iter_mut().skip(1).zip(addresses) {
             *to = *from;
         }
+        if filter.needs_header() {
+            head[0] = buffer::header(self.id);
+        }
         let head = head.get(..1 + addresses.len()).unwrap_or_default();
-        let name =
-            if filter.is_some_and(Filter::needs_comm) { task::current().comm() } else { [0; COMM_LEN] };
+        let wanted = match (self.program.plain(), filter.numbers()) {
+            (Some(plain), Some(numbers)) => numbers.accept(head, plain, regs),
+            _ => return self.judge_fully(filter, head, regs, entry_args, pin),
+        };
+        if wanted {
+            self.write(buffer::header(self.id), addresses, regs, entry_args, pin);
+        } else {
+            self.filter.count();
+        }
+    }
+
+    /// The filter asks for a text or the CPU, or the record has fields that are no plain registers.
+    #[inline(never)]
+    fn judge_fully(
+        &self,
+        filter: &Filter,
+        head: &[u64],
+        regs: Registers<'_>,
+        entry_args: &[u64],
+        pin: &CpuPin,
+    ) {
+        let (Some(ring), Some((_, addresses))) = (rings::this(pin), head.split_first()) else { return };
+        let name = if filter.needs_comm() { task::current().comm() } else { [0; COMM_LEN] };
         let context = Context { cpu: cpu::id(), comm: &name };
-        let unwritten = filter.and_then(|filter| self.program.unwritten(filter, head, regs, entry_args));
-        let undecided = match (filter, unwritten) {
-            (Some(filter), Some(unwritten)) if !filter.accepts_unwritten(&unwritten, &context) => {
-                return self.filter.count();
+        if let Some(unwritten) = self.program.unwritten(filter, head, regs, entry_args) {
+            if filter.accepts_unwritten(&unwritten, &context) {
+                self.write(buffer::header(self.id), addresses, regs, entry_args, pin);
+            } else {
+                self.filter.count();
             }
-            (_, Some(_)) => None,
-            (filter, None) => filter,
-        };
-        let comm = if self.program.has_texts() { task::current().comm_words() } else { [0; 2] };
-        let hit = Hit { regs, comm: Comm(comm), entry_args, env: &ENV };
-        let written = match undecided {
-            None => self.program.write(&hit, head, ring, clock::now),
-            Some(filter) => match self.program.write_if(filter, &context, &hit, head, ring, clock::now) {
-                Ok(true) => Ok(()),
-                Ok(false) => return self.filter.count(),
-                Err(refused) => Err(refused),
-            },
-        };
-        // A record that is refused is counted by the ring.
-        if written.is_ok() {
-            comms::note();
+            return;
+        }
+        let hit = self.hit(regs, entry_args);
+        let header = buffer::header(self.id);
+        match self.program.write_if(filter, &context, &hit, header, addresses, ring, clock::now) {
+            Ok(true) => comms::note(),
+            Ok(false) => self.filter.count(),
+            // Counted by the ring.
+            Err(_) => {}
         }
     }
 }
