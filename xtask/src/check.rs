@@ -7,10 +7,12 @@
 //! | a room uses only lower floors and its own | [`floors`] |
 //! | pure crates: no unsafe code, no assembly, no statics; files that can be read in one sitting | [`sources`] |
 //! | entries only where the kernel crate compiled them; each one ready to be patched | [`entries`] |
+//! | branches on static keys: NOP where it is off, a tracepoint's block out of the way | [`branches`] |
 //! | what of the image cannot be probed, and why; nothing that was not foreseen | [`probes`] |
 //! | no patched function reads the x9 of its caller | [`free_register`] |
 //! | size of the image | here |
 
+pub mod branches;
 pub mod entries;
 pub mod floors;
 pub mod free_register;
@@ -62,6 +64,10 @@ pub fn run() -> Result<u8> {
             report(
                 "patchable entries",
                 std::fs::read(&built.elf).map_err(Into::into).and_then(|e| entries::check(&e)),
+            );
+            report(
+                "branches on static keys",
+                std::fs::read(&built.elf).map_err(Into::into).and_then(|e| branches::check(&e)),
             );
             report(
                 "what cannot be probed",

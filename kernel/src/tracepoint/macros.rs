@@ -131,7 +131,7 @@ macro_rules! define_point {
 
         /// On while somebody listens.
         pub(crate) static KEY: $crate::jump_label::StaticKey =
-            $crate::jump_label::StaticKey::new(concat!("tracepoint ", stringify!($name)), false);
+            $crate::jump_label::StaticKey::new(concat!("tracepoint:", stringify!($name)), false);
 
         static NONE: $crate::tracepoint::Target = {
             // SAFETY: a function of the type.
