@@ -2,7 +2,7 @@
 
 use super::cache::MAX_BLOCKS;
 use super::{BLOCK_BYTES, Cache, DEPTH, Disk, Driver, MAX_REQUEST_BYTES, Op, Request, SECTOR_BYTES};
-use super::{disks, find, finish};
+use super::{disks, events, find, finish};
 use crate::irq::softirq::{Vector, count};
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq, skip};
 use crate::sync::SpinLock;
@@ -20,6 +20,7 @@ use tracecore::errno::Errno;
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "requests_are_judged", run: requests_are_judged },
     Test { name: "the_queue_is_bounded", run: the_queue_is_bounded },
+    Test { name: "every_request_has_its_events", run: every_request_has_its_events },
     Test { name: "a_failure_is_eio", run: a_failure_is_eio },
     Test { name: "no_answer_is_eio", run: no_answer_is_eio },
     Test { name: "cache_against_a_model", run: cache_against_a_model },
@@ -174,6 +175,58 @@ fn the_queue_is_bounded(t: &mut TestCtx<'_>) -> TestResult {
     );
     check_eq!(t, disk.counts.writes[0].load(Ordering::Relaxed), TASKS as u64);
     check!(t, disk.counts.busy_ns.load(Ordering::Relaxed) > 0);
+    Ok(())
+}
+
+/// Each step of each request is told once, whatever happens to it; only this test's device counts.
+fn every_request_has_its_events(t: &mut TestCtx<'_>) -> TestResult {
+    const TASKS: u64 = DEPTH as u64 + 20;
+    const BAD: u64 = 5;
+    let (disk, shared) = ok!(t, ram(TASKS, 3, false));
+    shared.bad_sector.store(BAD, Ordering::Relaxed);
+    let counts: Arc<[AtomicU32; 9]> = Arc::default();
+    let mine = Arc::as_ptr(&disk).addr();
+    let heard = |n: usize| {
+        let counts = counts.clone();
+        move |disk: &Disk| {
+            if core::ptr::from_ref(disk).addr() == mine {
+                counts[n].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    macro_rules! count {
+        ($event:ident as $n:literal, $($other:ident: $ty:ty),*) => {{
+            let heard = heard($n);
+            ok!(t, events::$event::register(Arc::new(move |disk: &Disk, $($other: $ty),*| heard(disk)), 0))
+        }};
+    }
+    let listening = [
+        count!(block_bio_queue as 0, _r: &Request),
+        count!(block_getrq as 1, _r: &Request),
+        count!(block_io_start as 2, _r: &Request),
+        count!(block_rq_issue as 3, _r: &Request),
+        count!(block_rq_complete as 4, _r: &Request, _e: i32),
+        count!(block_io_done as 5, _r: &Request),
+        count!(block_rq_error as 6, _r: &Request, _e: i32),
+        count!(block_rq_insert as 7, _r: &Request),
+        count!(block_rq_tag_wait as 8, _depth: usize),
+    ];
+    let mut tasks = Vec::new();
+    for n in 0..TASKS {
+        let disk = disk.clone();
+        let read = move || drop(disk.read(n, SECTOR_BYTES));
+        tasks.push(ok!(t, task::spawn("reader", Prio::NORMAL, Box::new(read))));
+    }
+    for task in tasks {
+        let _ = task.join();
+    }
+    drop(listening);
+    let got: Vec<u32> = counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    let all = TASKS as u32;
+    check!(t, got.iter().take(6).all(|count| *count == all), "of {all} requests: {got:?}");
+    check_eq!(t, got[6], 1);
+    // The device takes three; the others are told to wait there, once each, and those beyond the bound before that.
+    check!(t, got[7] > 0 && got[7] <= all && got[8] <= all, "{got:?}");
     Ok(())
 }
 
