@@ -5,7 +5,7 @@ use core::hint::black_box;
 use tracecore::event::raw_data_class;
 use tracecore::filter::{Context, Filter};
 use tracecore::probe::{LookupError, Resolver, Symbol};
-use tracecore::symbolize::NoSymbols;
+use tracecore::symbolize::{SymbolAt, Symbolizer};
 
 pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "filter/number", run: |b| judge(b, "id == 7", true) },
@@ -27,8 +27,14 @@ impl Resolver for Nobody {
     }
 }
 
+impl Symbolizer for Nobody {
+    fn symbol_at(&self, _: u64) -> Option<SymbolAt<'_>> {
+        None
+    }
+}
+
 fn judge(b: &mut Bencher, expression: &str, want: bool) -> BenchResult {
-    let filter = Filter::compile(expression, &raw_data_class(), &Nobody, &NoSymbols)
+    let filter = Filter::compile(expression, &raw_data_class(), &Nobody, &Nobody)
         .map_err(|_| Skip("the filter was refused"))?;
     let record = [0, 7u64];
     let context = Context { cpu: 0, comm: b"task\0\0\0\0\0\0\0\0\0\0\0\0" };
