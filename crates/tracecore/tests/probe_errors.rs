@@ -1,0 +1,58 @@
+//! The table of errors in the chapter on the grammar, held against the grammar.
+//!
+//! Each is two lines of the page: a command, and a caret under what is wrong with the sentence behind it.
+
+use std::collections::HashSet;
+
+use tracecore::probe::{ErrorKind, LookupError, Resolver, Symbol, command_text, parse_line};
+
+const PAGE: &str = include_str!("../../../docs/probe-grammar.md");
+
+/// What the parser cannot find: it takes the kernel, other probes, or a sum.
+const OTHERS: &[ErrorKind] = &[
+    ErrorKind::EventExists,
+    ErrorKind::NotInstructionBoundary,
+    ErrorKind::RegistrationFailed,
+    ErrorKind::DifferentProbeType,
+    ErrorKind::DifferentArgType,
+    ErrorKind::SameProbe,
+    ErrorKind::EventTooBig,
+    ErrorKind::TooManyArgs,
+    ErrorKind::NotSavedAtReturn,
+];
+
+struct Names;
+
+impl Resolver for Names {
+    fn lookup(&self, name: &str) -> Result<Symbol, LookupError> {
+        match name {
+            "work_add" => Ok(Symbol { address: 0xffff_8000_8000_1000, size: 28, entry_bytes: 8 }),
+            "twice" => Err(LookupError::Ambiguous),
+            _ => Err(LookupError::Missing),
+        }
+    }
+
+    fn is_function_entry(&self, _: u64) -> bool {
+        false
+    }
+}
+
+#[test]
+fn the_table_of_errors_is_what_the_grammar_says() {
+    let table = PAGE.split("<!-- errors -->").nth(1).expect("the page has a table");
+    let lines: Vec<_> = table.lines().filter(|line| !line.starts_with("```") && !line.is_empty()).collect();
+    let mut seen = HashSet::new();
+    for pair in lines.chunks(2) {
+        let [command, caret] = *pair else { panic!("{pair:?}") };
+        let error = parse_line(command, &Names).expect_err(command);
+        let blame = error.log.expect(command);
+        let blanks = " ".repeat(blame.column);
+        assert_eq!(caret, format!("{blanks}^ {}, {}", blame.kind.text(), error.errno.name()), "{command}");
+        assert_eq!(command_text(command), command);
+        seen.insert(blame.kind);
+    }
+    for kind in ErrorKind::ALL {
+        assert!(seen.contains(kind) != OTHERS.contains(kind), "{kind:?}");
+        assert!(!OTHERS.contains(kind) || PAGE.contains(kind.text()), "{kind:?} is not told");
+    }
+}
