@@ -18,6 +18,7 @@
 //! | [`fetch`] | arguments compiled to a program; running it | yes |
 //! | [`filter`] | expressions that say which records are kept | yes |
 //! | [`ring`] | the lock-free ring of each CPU that records go into | yes |
+//! | [`raw_page`] | pages of a trace for programs | |
 //! | [`event`] | event classes: fields, `format` files, records to text | |
 //! | [`text`] | the text of a trace around the records | |
 //! | [`error_log`] | refused commands with a caret | |
@@ -47,6 +48,7 @@ pub mod glob;
 pub mod keys;
 pub mod misses;
 pub mod probe;
+pub mod raw_page;
 pub mod reentry;
 pub mod ring;
 mod ring_env;

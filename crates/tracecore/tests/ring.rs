@@ -277,6 +277,29 @@ fn a_clock_set_back_gives_no_time_before_its_page() {
 }
 
 #[test]
+fn lines_are_ended_once() {
+    let ring = ring(4, Mode::Overwrite);
+    let mut record = Record::new();
+    for len in 0..40 {
+        for end in ["", "\n"] {
+            let text: Vec<u8> = (0..len).map(|i| b'a' + i as u8 % 26).chain(end.bytes()).collect();
+            let closing: &[u8] = if end.is_empty() { b"\n\0" } else { b"\0" };
+            let want = [&[7; 8], &text[..], closing].concat();
+            let room = ring.reserve(want.len(), now).unwrap();
+            room.put_bytes(0, &[7; 8]);
+            assert!(!room.put_line(4, &text) && !room.put_line(16, &text));
+            assert!(room.put_line(8, &text));
+            room.commit();
+            put(&ring, u64::MAX).unwrap();
+            let mut reader = ring.reader().unwrap();
+            assert!(reader.read(&mut record));
+            assert_eq!(record.bytes(), want);
+            assert!(reader.read(&mut record));
+        }
+    }
+}
+
+#[test]
 fn another_clock_starts_from_its_own_time() {
     let ring = ring(2, Mode::Overwrite);
     NOW.set(1_000_000);

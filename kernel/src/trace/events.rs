@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 
 use tracecore::errno::Errno;
 use tracecore::event::Class;
+use tracecore::raw_page::{HEADER_EVENT, HEADER_PAGE};
 
 use super::filters::EventFilter;
 use super::{filters, rings};
@@ -249,7 +250,11 @@ fn switch(scope: &Scope, on: bool) -> Result<(), Errno> {
 
 pub(super) fn init() {
     let root = tracefs::tracefs();
-    root.dir("events", 0o755).file("enable", enable_file(Scope::All));
+    let dir = root.dir("events", 0o755);
+    dir.file("enable", enable_file(Scope::All));
+    for (name, text) in [("header_page", HEADER_PAGE), ("header_event", HEADER_EVENT)] {
+        dir.file(name, Text::shown(0o440, move |out| out.write_str(text).map_err(|_| Errno::ENOMEM)));
+    }
     root.file(
         "available_events",
         Text::shown(0o440, |out| {

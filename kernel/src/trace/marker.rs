@@ -55,8 +55,7 @@ fn tracing_mark_write(id: u16, data: &[u8]) -> Result<usize, Errno> {
         record.put_u64(0, buffer::header(id));
         let place: fn(u16, &[u8]) -> Result<usize, Errno> = tracing_mark_write;
         record.put_u64(HEADER_LEN, place as usize as u64);
-        record.put_bytes(TEXT_AT, text);
-        record.put_bytes(TEXT_AT + text.len(), if line_end == 1 { b"\n\0" } else { b"\0" });
+        record.put_line(TEXT_AT, text);
         record.commit();
     });
     outcome(text.len(), recording)

@@ -33,6 +33,7 @@ pub(super) fn init() {
     for cpu in rings::cpus() {
         let dir = root.dir("per_cpu", 0o750).dir(&format!("cpu{cpu}"), 0o750);
         add(&|name, file| dir.file(name, file), Some(cpu));
+        dir.file("trace_pipe_raw", pipe::raw_file(cpu));
     }
 }
 

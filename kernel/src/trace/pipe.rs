@@ -1,4 +1,4 @@
-//! `trace_pipe`: takes records as they come, and waits for them.
+//! `trace_pipe`: takes records as they come, and waits for them. `trace_pipe_raw` takes them as bytes, in pages.
 //!
 //! A CPU's records go to one reader: while a pipe is open no other that would take of the same ring can be opened
 //! (EBUSY, as on Linux). `trace` may be read beside it. What a reader has taken and does not want any more, since it
@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use tracecore::errno::Errno;
-use tracecore::ring::{self, Lane};
+use tracecore::raw_page::RawPage;
+use tracecore::ring::{self, Lane, Record};
 use tracecore::text;
 
 use super::output::{BATCH, Printer};
@@ -43,17 +44,34 @@ impl Drop for Claim {
 
 /// The file, for one CPU or for all.
 pub(super) fn file(only: Option<usize>) -> Text {
-    Text::new(0o440).stream(move |how| open(only, how))
+    Text::new(0o440).stream(move |how| {
+        let claim = Claim::new(only)?;
+        let mut printer = Printer::new();
+        Ok(waiting(only, how, move |out| {
+            let _held = &claim;
+            take(only, &mut printer, out)
+        }))
+    })
 }
 
-fn open(only: Option<usize>, how: How) -> Result<Pieces, Errno> {
-    let claim = Claim::new(only)?;
-    let mut printer = Printer::new();
-    Ok(Box::new(move |out: &mut Out| {
-        let _held = &claim;
+/// The file of bytes, for one CPU. It takes beside a `trace_pipe`, as on Linux; each record goes to one of them.
+pub(super) fn raw_file(cpu: usize) -> Text {
+    Text::new(0o440).stream(move |how| {
+        let mut raw = Raw { page: RawPage::default(), record: Box::new(Record::new()), kept: false };
+        Ok(waiting(Some(cpu), how, move |out| raw.take(cpu, out)))
+    })
+}
+
+/// What `take` puts, again and again; where it puts nothing, waits.
+fn waiting(
+    only: Option<usize>,
+    how: How,
+    mut take: impl FnMut(&mut Vec<u8>) -> bool + Send + 'static,
+) -> Pieces {
+    Box::new(move |out: &mut Out| {
         let mut armed: Option<Armed> = None;
         loop {
-            if take(only, &mut printer, out.bytes()) {
+            if take(out.bytes()) {
                 return Ok(true);
             }
             if how.nonblock {
@@ -64,7 +82,37 @@ fn open(only: Option<usize>, how: How) -> Result<Pieces, Errno> {
                 None => armed = Some(Armed::new(only)),
             }
         }
-    }))
+    })
+}
+
+/// A page being filled, and the record that begins the next one.
+struct Raw {
+    page: RawPage,
+    record: Box<Record>,
+    kept: bool,
+}
+
+impl Raw {
+    /// Puts a page, if there are records for one, full or not.
+    fn take(&mut self, cpu: usize, out: &mut Vec<u8>) -> bool {
+        let held = rings::hold(cpu);
+        let Some(mut reader) = held.reader() else { return false };
+        loop {
+            if !self.kept && !reader.read(&mut self.record) {
+                break;
+            }
+            let record = &self.record;
+            self.kept = !self.page.push(record.ts, record.lost, record.bytes());
+            if self.kept {
+                break;
+            }
+        }
+        if self.page.is_empty() {
+            return false;
+        }
+        self.page.finish(out);
+        true
+    }
 }
 
 /// Takes some records, if there are any.

@@ -131,6 +131,31 @@ impl Reservation<'_> {
         word.store((old & !mask | value & mask).to_le(), Relaxed);
     }
 
+    /// Puts a text from a word's offset on, a line end if it has none, and a NUL: by words, of which the last is filled up
+    /// with NULs. False, and nothing is put, if that does not lie inside.
+    pub fn put_line(&self, offset: usize, text: &[u8]) -> bool {
+        let line_end = !text.ends_with(b"\n");
+        let len = text.len() + usize::from(line_end) + 1;
+        if !offset.is_multiple_of(8) || offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return false;
+        }
+        let mut at = self.payload() + offset / 8;
+        let (chunks, rest) = text.as_chunks::<8>();
+        for chunk in chunks {
+            self.page.word(at).store(u64::from_ne_bytes(*chunk), Relaxed);
+            at += 1;
+        }
+        let mut last = if line_end { u64::from(b'\n') } else { 0 };
+        for byte in rest.iter().rev() {
+            last = last << 8 | u64::from(*byte);
+        }
+        self.page.word(at).store(last.to_le(), Relaxed);
+        if rest.len() == 7 && line_end {
+            self.page.word(at + 1).store(0, Relaxed);
+        }
+        true
+    }
+
     /// Replaces some bytes of a word. Nobody else writes there: the record is ours.
     fn merge(&self, word: usize, at: usize, bytes: &[u8]) {
         let word = self.page.word(word);
