@@ -44,5 +44,5 @@ pub use classify::{Class, Reason, classify};
 pub use cond::Cond;
 pub use insn::Insn;
 pub use regs::{CallRegs, Reg, RegSet, Registers, UserRegs};
-pub use simulate::{Fault, Memory, MemoryFns, Sim, SimOp};
+pub use simulate::{Fault, Memory, MemoryFns, Quick, Sim, SimOp};
 pub use sysreg::SysReg;

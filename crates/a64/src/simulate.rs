@@ -7,6 +7,7 @@
 //!  classify(word) ──▶ Sim            what it does, relative to its own address
 //!  sim.at(pc)     ──▶ SimOp          targets and addresses computed: two words and a few bytes
 //!  op.run(regs)   ──▶ regs, pc       at every hit: one match, a handful of instructions
+//!  op.quick()     ──▶ Quick          the match made once: a function and a number, for what cannot fail
 //! ```
 //!
 //! | instruction | [`SimOp`] | reads | writes |
@@ -30,6 +31,10 @@
 //! *PSTATE.BTYPE.* Every instruction but an indirect branch clears it, so does every simulation. After a
 //! simulated `br` or `blr` it is clear too: the check for a landing pad at the target is waived, since what it
 //! should be depends on whether the page of the branch is guarded (Arm ARM, D8.4.7), which registers do not say.
+
+mod quick;
+
+pub use quick::{Quick, Run};
 
 use crate::insn::INSN_BYTES;
 use crate::regs::{PSTATE_BTYPE, PSTATE_DAIF, Reg, RegSet, UserRegs};

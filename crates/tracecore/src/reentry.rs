@@ -1,12 +1,12 @@
 //! The re-entry state machine of kprobes: what one CPU must remember between the exceptions of a hit.
 //!
-//! A hit is not one event but up to three: a BRK at the probe, a second BRK behind the word in its slot, or a
-//! fault of that word. In between other probes may be hit, by what the handlers call and by what handles the
+//! A hit is not one event but up to three: a BRK at the probe, a second BRK behind the word in its slot if handlers
+//! want to be called there, or a fault of that word. In between other probes may be hit, by what the handlers call and by what handles the
 //! fault. The machine answers two questions for each exception: *run handlers or count a miss?* and *whose slot is
 //! this, and what was masked before it?*
 //!
 //! ```text
-//!                     ┌────────── 3 diverted / 4 simulated ─────────────┐
+//!                     ┌────── 3 diverted / 4 simulated, boosted ────────┐
 //!                     │                                                 │
 //!              1 hit  │            2 handlers done         5 step done, │
 //!   ┌────────┐     ┌──┴───────┐     ┌──────────┐           fault     ┌──▼─────┐
@@ -27,6 +27,9 @@
 //! `begin_step` and `end_step` no other step can begin: a nested hit comes from a handler, before the outer step
 //! has begun or after it has ended, and a fault ends the step before anything handles it. Nothing is ever stacked,
 //! so nothing can overflow, and a hit in the handler of a hit in a handler is one more miss, never fatal.
+//!
+//! A boosted word is in its slot, too, but nothing waits for it: it ends in a branch, and is masked no more than the
+//! code that was hit. What is hit by an interrupt in there is a hit like any other.
 //!
 //! The test drives the machine through every nesting of these events up to a depth.
 //!

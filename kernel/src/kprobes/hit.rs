@@ -53,21 +53,23 @@ noinstr! {
                 let flow = point.run_pre(regs, pin);
                 state.handlers_done();
                 if flow == Flow::Diverted {
+                    core::hint::cold_path();
                     return Handled::Yes;
                 }
             }
             OnHit::Miss => point.count_miss(),
         }
-        match point.boosted() {
-            Some(slot) => {
-                regs.set_pc(slot.get());
-                Handled::Yes
-            }
-            None => execute(point, regs, state, pin),
+        if let Some(slot) = point.boosted() {
+            regs.set_pc(slot.get());
+            return Handled::Yes;
         }
+        if let Some(quick) = point.quick() {
+            return if (quick.run)(quick.operand, regs.user_mut()) { Handled::Yes } else { Handled::No };
+        }
+        execute(point, regs, state, pin)
     }
 
-    /// The word of a probe that is not boosted.
+    /// The word of a probe that is neither boosted nor simulated in the short way.
     #[inline(never)]
     fn execute(point: &Point, regs: &mut PtRegs, state: &Reentry, pin: &CpuPin) -> Handled {
         match point.run() {

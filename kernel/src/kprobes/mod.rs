@@ -34,7 +34,7 @@
 //! | change | first | then | a CPU in between |
 //! |---|---|---|---|
 //! | boosted → stepped | the slot ends in BRK #6, on every CPU | the point says *step* | boosted itself, meets BRK #6 without a step: goes on behind the probe |
-//! | stepped → boosted | the point says *boost* | after a quiet point, the slot ends in a branch | boosts, meets BRK #6: the same. Who steps ends before its quiet point |
+//! | stepped → boosted | the point says *boost* | after a quiet point, the slot ends in a branch | boosts, meets BRK #6: the same. Who steps ends before its quiet point. If the probe has stepped again meanwhile, that was not the quiet point to wait for: the branch is left to the next change |
 //!
 //! What a CPU keeps between these exceptions, and why two words are enough at any depth, is `tracecore::reentry`.
 //!

@@ -9,7 +9,7 @@ use core::num::NonZeroU64;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use a64::{Insn, SimOp, encode};
+use a64::{Insn, Quick, SimOp, encode};
 use tracecore::errno::Errno;
 
 use super::place::{Execution, Refusal, check};
@@ -102,6 +102,9 @@ pub(crate) struct Point {
     only: AtomicPtr<Entry>,
     /// The slot, while it ends in a branch for everybody who goes there from now on; else 0.
     boosted: AtomicU64,
+    /// A function that simulates the word and all that there is to do, or null: [`Quick::run`]; and its operand.
+    quick: AtomicPtr<()>,
+    operand: u64,
     missed: AtomicU64,
     /// How the word executes when it is not boosted.
     run: Run,
@@ -116,6 +119,8 @@ pub(crate) struct Point {
     slot: Option<Slot>,
     /// A branch leads from the slot to behind the word.
     boostable: bool,
+    /// How often hits have begun to step; changed under the lock.
+    steps: AtomicU64,
 }
 
 impl Point {
@@ -132,6 +137,24 @@ impl Point {
     #[inline(always)]
     pub(super) fn boosted(&self) -> Option<NonZeroU64> {
         NonZeroU64::new(self.boosted.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(super) fn quick(&self) -> Option<Quick> {
+        let run = NonNull::new(self.quick.load(Ordering::Relaxed))?;
+        // SAFETY: `set_quick` alone stores there, functions of this type.
+        let run = unsafe { core::mem::transmute::<*mut (), a64::simulate::Run>(run.as_ptr()) };
+        Some(Quick { run, operand: self.operand })
+    }
+
+    /// The word is simulated in the short way, unless somebody wants to be called afterwards.
+    fn set_quick(&self, post: bool) {
+        if let Run::Simulate(op) = &self.run
+            && let Some(quick) = op.quick()
+        {
+            let run = if post { core::ptr::null_mut() } else { quick.run as *mut () };
+            self.quick.store(run, Ordering::Relaxed);
+        }
     }
 
     #[inline(always)]
@@ -189,6 +212,7 @@ impl Point {
         if post && !self.has_post() {
             self.step();
         }
+        self.set_quick(post);
         let only = match &entries[..] {
             [one] => Arc::as_ptr(one).cast_mut(),
             _ => core::ptr::null_mut(),
@@ -215,19 +239,22 @@ impl Point {
             && self.boosted().is_some()
             && slot.set_end(End::Break(BRK_STEP_DONE)).is_ok()
         {
+            self.steps.fetch_add(1, Ordering::Relaxed);
             self.boosted.store(0, Ordering::Release);
         }
     }
 
-    /// From now on hits boost; the slot's end follows when nobody steps any more.
+    /// From now on hits boost; the slot's end follows when nobody steps any more. If hits have stepped again meanwhile, the
+    /// quiet point was not theirs, and the end is left to the next one who boosts.
     fn boost(self: &Arc<Self>) {
         let Some(slot) = &self.slot else { return };
         self.boosted.store(slot.addr() as u64, Ordering::Release);
-        let point = self.clone();
+        let (point, steps) = (self.clone(), self.steps.load(Ordering::Relaxed));
         quiesce::defer(Box::new(move || {
             let _lock = LOCK.lock();
             if let Some(slot) = &point.slot
                 && point.boosted().is_some()
+                && point.steps.load(Ordering::Relaxed) == steps
             {
                 // It does reach: it was a branch before.
                 let _ = slot.set_end(End::Branch);
@@ -254,8 +281,12 @@ noinstr! {
     }
 
     /// The armed ones of those that want to be called after the word.
-    #[inline(never)]
     pub(super) fn run_post(point: &Point, regs: &mut PtRegs, pin: &CpuPin) {
+        // SAFETY: as in `run_pre`.
+        if let Some(entry) = unsafe { point.only.load(Ordering::Relaxed).as_ref() } {
+            entry.handler().post(point.addr, regs, pin);
+            return;
+        }
         if let Some(entries) = point.entries.read(pin) {
             for entry in entries {
                 if entry.armed.load(Ordering::Relaxed) {
@@ -332,7 +363,7 @@ impl Kprobe {
         entries.push(entry.clone());
         let point = match known {
             Some(point) => point,
-            None => new_point(addr as u64, &lock)?,
+            None => new_point(addr as u64, entry.handler.has_post(), &lock)?,
         };
         point.set_entries(entries);
         Ok(Self { point, entry })
@@ -406,21 +437,26 @@ impl Drop for Kprobe {
     }
 }
 
-fn new_point(addr: u64, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, Refusal> {
+fn new_point(addr: u64, post: bool, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, Refusal> {
     let (original, execution) = check(addr as usize)?;
     let (run, slot, boostable) = match execution {
         Execution::Simulate(sim) => (Run::Simulate(sim.at(addr)), None, false),
         Execution::Step => {
-            let (slot, boostable) = new_slot(original, addr as usize)?;
+            let (slot, boostable) = new_slot(original, addr as usize, post)?;
             (Run::Slot(slot.addr() as u64), Some(slot), boostable)
         }
     };
-    let boosted = slot.as_ref().filter(|_| boostable).map_or(0, |slot| slot.addr() as u64);
+    let boosted = slot.as_ref().filter(|_| boostable && !post).map_or(0, |slot| slot.addr() as u64);
     let point = Arc::new(Point {
         addr,
         next: AtomicPtr::new(core::ptr::null_mut()),
         only: AtomicPtr::new(core::ptr::null_mut()),
         boosted: AtomicU64::new(boosted),
+        quick: AtomicPtr::new(core::ptr::null_mut()),
+        operand: match &run {
+            Run::Simulate(op) => op.quick().map_or(0, |quick| quick.operand),
+            Run::Slot(_) => 0,
+        },
         missed: AtomicU64::new(0),
         run,
         entries: Published::empty(),
@@ -429,19 +465,24 @@ fn new_point(addr: u64, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, R
         original,
         slot,
         boostable,
+        steps: AtomicU64::new(0),
     });
     table::link(lock, point.clone());
     Ok(point)
 }
 
-/// A slot for the word, and whether it can be boosted: whether a branch reaches back.
-fn new_slot(insn: Insn, addr: usize) -> Result<(Slot, bool), Refusal> {
-    match Slot::new(insn, addr, End::Branch) {
-        Err(Errno::ERANGE) => Slot::new(insn, addr, End::Break(BRK_STEP_DONE))
-            .map(|slot| (slot, false))
-            .map_err(|_| Refusal::NoSlot),
-        slot => slot.map(|slot| (slot, true)).map_err(|_| Refusal::NoSlot),
+/// A slot for the word, and whether it can be boosted: whether a branch reaches back. It is not if somebody wants to be
+/// called afterwards.
+fn new_slot(insn: Insn, addr: usize, post: bool) -> Result<(Slot, bool), Refusal> {
+    if !post {
+        match Slot::new(insn, addr, End::Branch) {
+            Err(Errno::ERANGE) => {}
+            slot => return slot.map(|slot| (slot, true)).map_err(|_| Refusal::NoSlot),
+        }
     }
+    let slot = Slot::new(insn, addr, End::Break(BRK_STEP_DONE)).map_err(|_| Refusal::NoSlot)?;
+    let boostable = slot.can_branch();
+    Ok((slot, boostable))
 }
 
 /// Arms all, or none, by one change of the text. Those that are armed stay so.

@@ -96,9 +96,12 @@ fn preempt_if_asked() {
 /// Exit slot of interrupts: they return to a task that may be preempted and was asked to. Interrupts are masked. If the task
 /// is in the slot of a probe, that slot is kept until the task is back.
 fn preempt_from_interrupt(regs: &mut exception::PtRegs) {
-    let hold = slots::hold(regs);
-    preempt_if_asked();
-    drop(hold);
+    while current().head.need_resched.load(Ordering::Relaxed) != 0 {
+        let hold = slots::hold(regs);
+        preempt_if_asked();
+        // This may wake who frees slots.
+        drop(hold);
+    }
 }
 
 /// Makes what the boot CPU runs its idle task, and fills the slots of lower rooms. Once, after `irq::init`.

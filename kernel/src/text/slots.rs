@@ -147,6 +147,11 @@ impl Slot {
         Ok(())
     }
 
+    /// Does a branch reach from its end to behind the probed word?
+    pub(crate) fn can_branch(&self) -> bool {
+        self.origin().is_some_and(|origin| self.end(origin as usize, End::Branch).is_some())
+    }
+
     fn origin(&self) -> Option<u64> {
         origin_of(self.0)
     }

@@ -24,8 +24,8 @@ pub(crate) const TESTS: &[Test] =
     &[Test { name: "in_bulk", run: in_bulk }, Test { name: "one_by_one", run: one_by_one }];
 
 /// Every how many words a short run takes; primes, so that they fall anywhere in functions and lines.
-const BULK_STRIDE: usize = 37;
-const SINGLE_STRIDE: usize = 211;
+const BULK_STRIDE: usize = 41;
+const SINGLE_STRIDE: usize = 1009;
 /// Probes that are armed at once, by a long run: most of the slots.
 const BATCH: usize = 20_000;
 /// How often to wait for slots that are about to be freed.

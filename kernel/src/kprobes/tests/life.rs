@@ -183,7 +183,7 @@ fn out_of_slots(t: &mut TestCtx<'_>) -> TestResult {
 /// Every CPU calls a function, and on every CPU a task sets and removes probes on its words, some of them the same, some with
 /// post handlers. Hits and misses of a probe that stays are the calls, exactly.
 fn set_and_removed_by_all(t: &mut TestCtx<'_>) -> TestResult {
-    const SHORT_NS: u64 = 4_000_000_000;
+    const SHORT_NS: u64 = 3_000_000_000;
     const LONG_NS: u64 = 60_000_000_000;
     if cpu::online() < 2 {
         skip!("needs two CPUs");

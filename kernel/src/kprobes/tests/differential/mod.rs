@@ -63,7 +63,7 @@ const SCRATCH_BYTES: usize = 1024;
 const STACK_BYTES: usize = 2048;
 
 /// Rounds of [`TESTED`] words for a group; and in how many states of registers each word runs.
-const SHORT: (usize, usize) = (8, 2);
+const SHORT: (usize, usize) = (4, 2);
 const LONG: (usize, usize) = (128, 6);
 
 global_asm!(
@@ -314,29 +314,24 @@ fn round(
             totals[2] += 1;
         }
     }
-    // Boosted or simulated.
-    let count = Arc::new(Count::default());
-    let probes = register(t, &count)?;
-    let armed: Vec<_> = probes.iter().collect();
-    check_eq!(t, arm_all(&armed), Ok(()));
-    let boosted = again(t, "under a probe", &inputs, &bare, scratch);
-    // With a post handler beside it: stepped or simulated.
-    let posts = Arc::new(Count { wants_post: true, ..Count::default() });
-    let stepping = register(t, &posts)?;
-    let also: Vec<_> = stepping.iter().collect();
-    check_eq!(t, arm_all(&also), Ok(()));
-    let stepped = again(t, "under a probe with a post handler", &inputs, &bare, scratch);
-    check_eq!(t, (disarm_all(&also), disarm_all(&armed)), (Ok(()), Ok(())));
-    // The stepped ones last: a point that is left alone with boosted ones would have its slot changed once more.
-    drop((probes, stepping));
-    quiesce::synchronize();
-    boosted?;
-    stepped?;
     let faults = bare.iter().filter(|outcome| outcome.faulted).count() as u64;
-    check_eq!(t, count.hits(), 2 * inputs.len() as u64);
-    check_eq!(t, posts.hits(), inputs.len() as u64);
-    check_eq!(t, posts.post.load(Ordering::Relaxed), inputs.len() as u64 - faults);
     check!(t, group.faults == (faults > 0), "{faults} faults");
+    for wants_post in [false, true] {
+        // Boosted or simulated; with a post handler, stepped or simulated.
+        let count = Arc::new(Count { wants_post, ..Count::default() });
+        let probes = register(t, &count)?;
+        let armed: Vec<_> = probes.iter().collect();
+        check_eq!(t, arm_all(&armed), Ok(()));
+        let how = if wants_post { "under a probe with a post handler" } else { "under a probe" };
+        let same = again(t, how, &inputs, &bare, scratch);
+        check_eq!(t, disarm_all(&armed), Ok(()));
+        drop(probes);
+        same?;
+        check_eq!(t, count.hits(), inputs.len() as u64);
+        let followed = if wants_post { inputs.len() as u64 - faults } else { 0 };
+        check_eq!(t, count.post.load(Ordering::Relaxed), followed);
+    }
+    quiesce::synchronize();
     totals[0] += tests.len();
     totals[1] += 3 * inputs.len();
     Ok(())
