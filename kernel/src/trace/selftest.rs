@@ -8,17 +8,64 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
+use tracecore::event::{BH_OFF, HARDIRQ, Header, IRQS_OFF, NEED_RESCHED, SOFTIRQ};
 use tracecore::misses::{Layer, Table};
 
-use super::{kprobe_events, rings};
+use super::{buffer, kprobe_events, rings};
 use crate::arch::cpu;
 use crate::fs::vfs::{self, How};
+use crate::irq::softirq::SoftirqGuard;
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
+use crate::sync::{IrqWork, PreemptGuard};
 use crate::task::{self, Prio};
+use crate::time::{NS_PER_S, Timer, now_ns};
 use crate::workload::work_add;
 
-pub(crate) const TESTS: &[Test] =
-    &[Test { name: "filter_changed_under_load", run: filter_changed_under_load }];
+pub(crate) const TESTS: &[Test] = &[
+    Test { name: "filter_changed_under_load", run: filter_changed_under_load },
+    Test { name: "records_know_their_context", run: records_know_their_context },
+];
+
+/// The flags of records made in a task, with softirqs held off, in a softirq, in an interrupt on top of one, and in one
+/// on top of a task.
+fn records_know_their_context(t: &mut TestCtx<'_>) -> TestResult {
+    const PLACES: usize = 5;
+    const NONE: u64 = u64::MAX;
+    static FLAGS: [AtomicU64; PLACES] = [const { AtomicU64::new(NONE) }; PLACES];
+    static ON_SOFTIRQ: IrqWork = IrqWork::new(|| note(3));
+    static ON_TASK: IrqWork = IrqWork::new(|| note(4));
+    fn note(place: usize) {
+        let header = Header::from_word(buffer::header(1));
+        FLAGS[place].store(u64::from(header.flags & !NEED_RESCHED), Ordering::Release);
+    }
+    fn seen(place: usize) -> u64 {
+        let end = now_ns() + NS_PER_S;
+        while FLAGS[place].load(Ordering::Acquire) == NONE && now_ns() < end {
+            cpu::relax();
+        }
+        FLAGS[place].load(Ordering::Acquire)
+    }
+    FLAGS.iter().for_each(|flags| flags.store(NONE, Ordering::Relaxed));
+    note(0);
+    {
+        let _off = SoftirqGuard::new();
+        note(1);
+    }
+    let timer = Timer::new(|| {
+        note(2);
+        ON_SOFTIRQ.queue(&PreemptGuard::new());
+        seen(3);
+    });
+    timer.arm(now_ns());
+    seen(3);
+    timer.cancel_sync();
+    ON_TASK.queue(&PreemptGuard::new());
+    seen(4);
+    let flags = FLAGS.each_ref().map(|flags| flags.load(Ordering::Acquire));
+    let want = [0, BH_OFF, SOFTIRQ, SOFTIRQ | HARDIRQ | IRQS_OFF, HARDIRQ | IRQS_OFF].map(u64::from);
+    check_eq!(t, flags, want);
+    Ok(())
+}
 
 fn write(file: &str, text: &str) -> Result<(), Errno> {
     let path = format!("/sys/kernel/tracing/{file}");
