@@ -295,8 +295,12 @@ pub(super) fn init() -> Result<(), Errno> {
     CHANNELS.set(channels).map_err(|_| Errno::EBUSY)
 }
 
-/// Adds the records that filters did not want.
+/// Adds the records that filters did not want, and what tracepoints did not tell.
 pub(super) fn misses(table: &mut misses::Table) {
+    for point in tracepoint::all().filter(|point| point.missed() > 0) {
+        let owner = events::name(point.system(), point.name());
+        table.add(Layer::Event, &owner, Cause::Recursion, point.missed());
+    }
     for channel in CHANNELS.get().into_iter().flatten() {
         let filtered = channel.filter.filtered();
         if filtered > 0 {

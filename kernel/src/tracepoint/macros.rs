@@ -169,6 +169,7 @@ macro_rules! define_point {
         #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
         fn walk($($arg: $ty,)* _: *const ()) {
             let pin = $crate::sync::PreemptGuard::new();
+            let Some(_walk) = POINT.enter(&pin) else { return };
             for probe in POINT.probes(&pin) {
                 let target = probe.target();
                 // SAFETY: as above; the pin keeps the list and what its probes own.

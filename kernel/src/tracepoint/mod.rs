@@ -23,6 +23,9 @@
 //! the load of the target and the jump may still get there once after the probe was removed; such a probe looks, pinned,
 //! whether it is still wanted. The recorder of events does.
 //!
+//! A probe may itself do what fires tracepoints. Where that leads back to itself, the walk ends after [`MAX_WALKS`] rounds, and
+//! what was not told is counted.
+//!
 //! | file | what |
 //! |---|---|
 //! | `point` | the tracepoint: its probes, its key |
@@ -64,4 +67,4 @@ pub(crate) use event::{Content, Event, EventClass, FieldSpec, Record, Sink, Tail
 pub(crate) use macros::{
     define_class, define_point, event, event_class, trace, trace_enabled, trace_event, tracepoint,
 };
-pub(crate) use point::{Registration, Target, Tracepoint, all, find, own};
+pub(crate) use point::{MAX_WALKS, Registration, Target, Tracepoint, all, find, own};

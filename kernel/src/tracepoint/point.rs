@@ -16,13 +16,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
 
 use super::Event;
 use crate::jump_label::StaticKey;
-use crate::sync::{Pinned, PreemptLock, Published, quiesce};
+use crate::sync::{Pinned, PreemptLock, Published, per_cpu, quiesce};
 
 /// A function and the data it gets behind the tracepoint's arguments. The types are known to the tracepoint's own
 /// module alone, which the macros write.
@@ -90,11 +90,35 @@ pub(crate) struct Tracepoint {
     walk: &'static Target,
     raw: *const (),
     probes: Published<Vec<Probe>>,
+    /// Walks that were not begun, because this CPU was in too many.
+    missed: AtomicU64,
     event: Option<&'static Event>,
 }
 
 // SAFETY: `raw` is the address of a function; the rest is shareable.
 unsafe impl Sync for Tracepoint {}
+
+/// Walks inside of walks on one CPU: a task's, a softirq's, an interrupt's and an exception's, and as many again for probes
+/// that do something at which others listen.
+pub(crate) const MAX_WALKS: u32 = 8;
+
+per_cpu! {
+    /// How many walks this CPU is in. Whoever comes in between leaves it as it was.
+    static WALKS: AtomicU32 = AtomicU32::new(0);
+}
+
+/// A walk of a list.
+pub(crate) struct Walk<'p> {
+    depth: &'p AtomicU32,
+    before: u32,
+}
+
+impl Drop for Walk<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.depth.store(self.before, Ordering::Relaxed);
+    }
+}
 
 /// One changes the listeners of a tracepoint at a time.
 static CHANGING: PreemptLock<()> = PreemptLock::new(());
@@ -113,7 +137,8 @@ impl Tracepoint {
         event: Option<&'static Event>,
     ) -> Self {
         let target = AtomicPtr::new(core::ptr::from_ref(none).cast_mut());
-        Self { system, name, key, target, none, walk, raw, probes: Published::empty(), event }
+        let missed = AtomicU64::new(0);
+        Self { system, name, key, target, none, walk, raw, probes: Published::empty(), missed, event }
     }
 
     /// The folder of its event.
@@ -129,6 +154,25 @@ impl Tracepoint {
     /// Its event, unless it is a bare tracepoint.
     pub(crate) fn event(&self) -> Option<&'static Event> {
         self.event
+    }
+
+    /// How often nobody was told, because this CPU told others already, and those passed it again.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Begins to walk the list; not if this CPU is in [`MAX_WALKS`] walks: then a probe passes a tracepoint that it listens
+    /// at, and would for ever.
+    #[inline(always)]
+    pub(crate) fn enter<'p>(&self, pin: &'p impl Pinned) -> Option<Walk<'p>> {
+        let depth = WALKS.this_cpu(pin);
+        let before = depth.load(Ordering::Relaxed);
+        if before >= MAX_WALKS {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        depth.store(before + 1, Ordering::Relaxed);
+        Some(Walk { depth, before })
     }
 
     /// What its words are handed to.

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
 
-use super::{raw, trace, trace_enabled, tracepoint};
+use super::{MAX_WALKS, raw, trace, trace_enabled, tracepoint};
 use crate::arch::cpu;
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::SpinLock;
@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "probes_by_priority", run: probes_by_priority },
     Test { name: "one_is_called_directly", run: one_is_called_directly },
     Test { name: "one_for_ever", run: one_for_ever },
+    Test { name: "one_that_meets_itself", run: one_that_meets_itself },
     Test { name: "raw_words", run: raw_words },
     Test { name: "registered_under_load", run: registered_under_load },
 ];
@@ -150,6 +151,25 @@ fn one_for_ever(t: &mut TestCtx<'_>) -> TestResult {
     drop(alone);
     hit(1000);
     check_eq!(t, sum(), 111);
+    Ok(())
+}
+
+/// A probe that does what it listens to.
+fn one_that_meets_itself(t: &mut TestCtx<'_>) -> TestResult {
+    static TIMES: AtomicU64 = AtomicU64::new(0);
+    let before = (TIMES.load(Ordering::Relaxed), selftest_load::POINT.missed());
+    let listening = selftest_load::register(
+        Arc::new(|sequence: u64| {
+            TIMES.fetch_add(1, Ordering::Relaxed);
+            trace!(selftest_load(sequence + 1));
+        }),
+        0,
+    );
+    check!(t, listening.is_ok());
+    trace!(selftest_load(1));
+    drop(listening);
+    let after = (TIMES.load(Ordering::Relaxed), selftest_load::POINT.missed());
+    check_eq!(t, (after.0 - before.0, after.1 - before.1), (u64::from(MAX_WALKS), 1));
     Ok(())
 }
 

@@ -5,9 +5,11 @@
 //! do to such small functions (evaluate them at the call, turn their recursion into loops) is held off by
 //! [`opaque`], which costs no instruction.
 
+use super::events;
 use crate::fs::wait::sleep_until;
 use crate::jump_label::{StaticKey, static_branch_unlikely};
 use crate::time::now_ns;
+use crate::tracepoint::trace;
 use core::arch::asm;
 use core::ffi::{CStr, c_char};
 use core::hint::black_box;
@@ -124,6 +126,14 @@ pub(crate) static WORK_KEY: StaticKey = StaticKey::new("work_key", false).by_han
 #[inline(never)]
 pub(crate) extern "C" fn work_key(n: u64) -> u64 {
     if static_branch_unlikely!(WORK_KEY) { n.wrapping_mul(n) } else { n }
+}
+
+/// Passes the tracepoint `work_text` and returns the address. Nothing is there that has to be a text.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn work_text(address: u64) -> u64 {
+    trace!(events::work_text(address));
+    address
 }
 
 /// What [`work_leaf`] returns.

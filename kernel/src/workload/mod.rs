@@ -16,6 +16,7 @@
 //! ```
 
 mod args;
+mod events;
 mod functions;
 mod insn;
 mod jobs;

@@ -58,6 +58,7 @@ pub(super) const WORK: &[Workload] = &[
         sample: (&["1000", "200", "-30", "four"], 1174),
     },
     Workload { name: "work_key", takes: ONE, call: key, sample: (&["6"], 6) },
+    Workload { name: "work_text", takes: ONE, call: text, sample: (&["0"], 0) },
     Workload { name: "work_leaf", takes: "", call: leaf, sample: (&[], f::LEAF) },
     Workload { name: "work_chain", takes: ONE, call: chain, sample: (&["19"], 2 * 36 + 6) },
     Workload { name: "work_tail", takes: ONE, call: tail, sample: (&["40"], 42) },
@@ -104,6 +105,11 @@ fn item<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
     let len_value = u32::try_from(number(len)?).map_err(too_large(*len))?;
     let delta_value = i32::try_from(number(delta)? as i64).map_err(too_large(*delta))?;
     Ok(f::item(number(id)?, len_value, delta_value, Text::parse(name)?.as_c_str()))
+}
+
+fn text<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
+    let [address] = numbers(words, ONE)?;
+    Ok(black_box(f::work_text as One)(address))
 }
 
 fn leaf<'a>(words: &[&'a str]) -> Result<u64, Refusal<'a>> {
