@@ -172,3 +172,25 @@ fn the_states_of_a_task() {
     }
     assert!(class.format().ends_with(&alloc::format!("print fmt: {text}\n")));
 }
+
+/// The address of a text of the image shows the text; no other address does.
+#[test]
+fn a_constant_is_read_when_it_is_shown() {
+    struct Image;
+    impl Symbolizer for Image {
+        fn symbol_at(&self, _: u64) -> Option<crate::symbolize::SymbolAt<'_>> {
+            None
+        }
+        fn constant_text(&self, address: u64) -> Option<Vec<u8>> {
+            (address == 0xffff_8000_0000_1000).then(|| Vec::from(b"Rescheduling interrupts"))
+        }
+    }
+    let program = Printf::parse(r#""(%s)", REC->l"#, FIELDS).unwrap();
+    for (address, want) in
+        [(0xffff_8000_0000_1000, "(Rescheduling interrupts)"), (8, "((0x8))"), (0, "((null))")]
+    {
+        let mut out = Vec::new();
+        program.print(&record(0, 0, address), &Image, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+}
