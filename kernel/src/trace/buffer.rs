@@ -61,3 +61,9 @@ pub(super) fn write_words(pin: &impl Pinned, words: &[u64]) -> Result<(), Refuse
 pub(super) fn reserve(pin: &impl Pinned, len: usize) -> Result<Reservation<'_>, Refused> {
     rings::this(pin).ok_or(Refused::Off)?.reserve(len, clock::now)
 }
+
+/// The same, compiled into the caller: for the one that is called most.
+#[inline(always)]
+pub(super) fn reserve_here(pin: &impl Pinned, len: usize) -> Result<Reservation<'_>, Refused> {
+    rings::this(pin).ok_or(Refused::Off)?.reserve_here(len, clock::now)
+}

@@ -51,7 +51,7 @@ fn tracing_mark_write(id: u16, data: &[u8]) -> Result<usize, Errno> {
     let line_end = if text.ends_with(b"\n") { 0 } else { 1 };
     let pin = PreemptGuard::new();
     comms::note();
-    let recording = buffer::reserve(&pin, TEXT_AT + text.len() + line_end + 1).map(|record| {
+    let recording = buffer::reserve_here(&pin, TEXT_AT + text.len() + line_end + 1).map(|record| {
         record.put_u64(0, buffer::header(id));
         let place: fn(u16, &[u8]) -> Result<usize, Errno> = tracing_mark_write;
         record.put_u64(HEADER_LEN, place as usize as u64);
