@@ -219,12 +219,15 @@ impl Program {
     }
 }
 
+/// Puts what stands before the arguments: of a probe one address, of a return two. There is room, since a record is
+/// never shorter than the program's fixed part, and that begins behind them.
 #[inline(always)]
 fn put_head(record: &Reservation<'_>, header: u64, addresses: &[u64]) {
-    record.put_u64(0, header);
-    for (index, address) in addresses.iter().enumerate() {
-        record.put_u64(8 * (1 + index), *address);
-    }
+    match *addresses {
+        [ip] => record.put_words(&[header, ip]),
+        [function, return_ip] => record.put_words(&[header, function, return_ip]),
+        _ => record.put_words(&[header]),
+    };
 }
 
 impl Start {

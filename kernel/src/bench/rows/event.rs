@@ -3,8 +3,10 @@
 use super::probed;
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
 use crate::fs::vfs::{self, How};
+use crate::ftrace;
 use crate::trace::EventProbe;
 use alloc::format;
+use alloc::vec::Vec;
 use core::hint::black_box;
 use tracecore::errno::Errno;
 
@@ -15,6 +17,7 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "kprobe/event-string", run: |b| record(b, 'p', "insn_ret $comm:string") },
     Bench { name: "kprobe/event-filter-reject", run: reject },
     Bench { name: "kprobe/register-1", run: register },
+    Bench { name: "kprobe/register-1-beside-5000", run: register_beside_many },
     Bench { name: "trace_marker/write", run: marker },
 ];
 
@@ -70,6 +73,21 @@ fn register(b: &mut Bencher) -> BenchResult {
     b.once(1, || written = file.write_all(b"p:bench/one work_add\n"));
     written.map_err(|_: Errno| Skip("the line was refused"))?;
     write("kprobe_events", "-:bench/one\n")
+}
+
+/// The same while five thousand others are defined, each an event of its own at a place of its own.
+fn register_beside_many(b: &mut Bencher) -> BenchResult {
+    const MANY: usize = 5000;
+    let places = ftrace::sites().flat_map(|site| (site.after()..).step_by(4).take(8));
+    let others: Vec<_> = places
+        .enumerate()
+        .filter_map(|(n, place)| EventProbe::define(&format!("p:many/e{n} {place:#x}")).ok())
+        .take(MANY)
+        .collect();
+    if others.len() < MANY {
+        return Err(Skip("less than five thousand places can be probed"));
+    }
+    register(b)
 }
 
 /// A text of six bytes into the trace, less the same into `/dev/null`.
