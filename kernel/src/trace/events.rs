@@ -76,6 +76,12 @@ static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { by_name: BTreeMap::new(), classes: BTreeMap::new(), next_id: FIRST_DYNAMIC_ID });
 
 impl Registry {
+    /// Is there an event of this group?
+    fn has_group(&self, group: &str) -> bool {
+        let from_there = (String::from(group), String::new())..;
+        self.by_name.range(from_there).next().is_some_and(|((g, _), _)| g == group)
+    }
+
     /// A number that no class has. Numbers come round again after tens of thousands, when old records are long gone.
     fn new_id(&mut self) -> Result<u16, Errno> {
         for _ in FIRST_DYNAMIC_ID..=u16::MAX {
@@ -129,6 +135,7 @@ pub(super) fn exists(group: &str, event: &str) -> bool {
 pub(super) fn add(class: Arc<Class>, source: Arc<dyn Source>) {
     let (group, event) = (class.system.clone().into_owned(), class.name.clone().into_owned());
     let mut registry = REGISTRY.lock();
+    let first = !registry.has_group(&group);
     registry.classes.insert(class.id, class.clone());
     registry.by_name.insert(
         (group.clone(), event.clone()),
@@ -137,11 +144,13 @@ pub(super) fn add(class: Arc<Class>, source: Arc<dyn Source>) {
     drop(registry);
     let events = tracefs::tracefs().dir("events", 0o755);
     let dir = events.dir(&group, 0o750);
-    dir.file("enable", enable_file(Scope::Group(group.clone())));
-    let scope = Scope::Group(group.clone());
-    dir.file("filter", filters::group_file(move || found(&scope)));
+    if first {
+        let scope = Arc::new(Scope::Group(group.clone()));
+        dir.file("enable", enable_file(scope.clone()));
+        dir.file("filter", filters::group_file(move || found(&scope)));
+    }
     let dir = dir.dir(&event, 0o750);
-    let scope = Scope::One(group, event);
+    let scope = Arc::new(Scope::One(group, event));
     dir.file("enable", enable_file(scope.clone()));
     dir.file("filter", filters::event_file(move || found(&scope).pop().ok_or(Errno::ENODEV)));
     let id = class.id;
@@ -155,8 +164,12 @@ pub(super) fn add(class: Arc<Class>, source: Arc<dyn Source>) {
 /// The events that are meant.
 fn found(scope: &Scope) -> Vec<Found> {
     let registry = REGISTRY.lock();
+    let clone = |event: &Event| Found { class: event.class.clone(), source: event.source.clone() };
+    if let Scope::One(group, event) = scope {
+        return registry.by_name.get(&(group.clone(), event.clone())).map(clone).into_iter().collect();
+    }
     let meant = registry.by_name.iter().filter(|((group, event), _)| scope.contains(group, event));
-    meant.map(|(_, event)| Found { class: event.class.clone(), source: event.source.clone() }).collect()
+    meant.map(|(_, event)| clone(event)).collect()
 }
 
 /// Takes an event out with its directory.
@@ -173,8 +186,7 @@ pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
     let (id, was_on) = (found.class.id, found.was_on);
     registry.by_name.remove(&key);
     registry.classes.remove(&id);
-    let in_group = (String::from(group), String::new())..;
-    let last = registry.by_name.range(in_group).next().is_none_or(|((g, _), _)| g != group);
+    let last = !registry.has_group(group);
     drop(registry);
     if was_on {
         // Its records have lost their class; as on Linux, they go with it.
@@ -200,7 +212,7 @@ pub(super) fn switch_one(group: &str, event: &str, on: bool) -> Result<(), Errno
     found.switch(on)
 }
 
-fn enable_file(scope: Scope) -> Text {
+fn enable_file(scope: Arc<Scope>) -> Text {
     let (shown, set) = (scope.clone(), scope);
     Text::new(0o640).show(move |out| writeln!(out, "{}", state(&shown)).map_err(|_| Errno::ENOMEM)).write(
         move |data| {
@@ -251,7 +263,7 @@ fn switch(scope: &Scope, on: bool) -> Result<(), Errno> {
 pub(super) fn init() {
     let root = tracefs::tracefs();
     let dir = root.dir("events", 0o755);
-    dir.file("enable", enable_file(Scope::All));
+    dir.file("enable", enable_file(Arc::new(Scope::All)));
     for (name, text) in [("header_page", HEADER_PAGE), ("header_event", HEADER_EVENT)] {
         dir.file(name, Text::shown(0o440, move |out| out.write_str(text).map_err(|_| Errno::ENOMEM)));
     }
