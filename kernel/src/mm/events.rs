@@ -1,6 +1,8 @@
 //! The events of memory, and of accesses to memory that is not there.
 //!
-//! What Linux's have beyond these fields (flags of the request, nodes, accounts) does not exist here.
+//! What Linux's have beyond these fields (flags of the request, nodes, accounts) does not exist here. `call_site` is where
+//! the function returns to into which the allocator was compiled: the allocator's common case is inlined nearly
+//! everywhere, which makes it 60 instructions cheaper and its caller one level less exact.
 
 use crate::tracepoint::trace_event;
 
