@@ -5,11 +5,16 @@
 
 use tracecore::errno::Errno;
 
+use alloc::sync::Arc;
+
+use crate::exception::PtRegs;
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
+use crate::kprobes::{Flow, Handler, Kprobe};
+use crate::sync::CpuPin;
 
 /// A crash: its name and what provokes it.
-const CRASHES: [(&str, fn()); 7] = [
+const CRASHES: [(&str, fn()); 8] = [
     ("PANIC", || panic!("dumptest")),
     ("EXCEPTION", access_null),
     ("EXHAUST_STACK", || {
@@ -19,6 +24,7 @@ const CRASHES: [(&str, fn()); 7] = [
     ("EXEC_NULL", exec_null),
     ("WRITE_RO", write_ro),
     ("WRITE_KERN", write_kern),
+    ("PROBE_HANDLER", probe_handler),
 ];
 
 /// Adds the file. Once, at boot.
@@ -84,6 +90,26 @@ fn write(addr: usize) {
 fn write_ro() {
     static CONSTANT: [u32; 2] = [0x5eed, 0x5eed];
     write((&raw const CONSTANT).expose_provenance());
+}
+
+/// A handler of a probe that reads null. Not one of LKDTM's.
+fn probe_handler() {
+    struct Reads;
+    impl Handler for Reads {
+        fn pre(&self, _: u64, _: &mut PtRegs, _: &CpuPin) -> Flow {
+            access_null();
+            Flow::Continue
+        }
+    }
+    let probe = Kprobe::register(probed as *const () as usize, Arc::new(Reads));
+    if probe.as_ref().is_ok_and(|probe| probe.arm().is_ok()) {
+        core::hint::black_box(probed as fn())();
+    }
+}
+
+#[inline(never)]
+fn probed() {
+    core::hint::black_box(());
 }
 
 #[inline(never)]

@@ -19,7 +19,7 @@ use xtask::machine::Machine;
 use xtask::run::{self, Outcome, Streams};
 
 /// How long one machine may run when its options do not say.
-const TIMEOUT: Duration = Duration::from_secs(400);
+const TIMEOUT: Duration = Duration::from_secs(600);
 /// The machines that run the in-kernel tests, and how their groups are called. The second one counts
 /// instructions, which some tests need, and switches tasks at the same instruction every time. All tests of the kernel
 /// take a minute on an idle host and several on a busy one; one that hangs is named by the guest itself.
