@@ -5,6 +5,7 @@
 //! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, whether one exception does it. A return probe that needs no exception is of kind `r` and says `[FTRACE]` |
 //! | `enabled` | `1`, or `0` while armed probes are taken out of the text; it can be written |
 //! | `slots` | how many slots there are, are taken, and wait for a task that is stopped inside; bytes per probe |
+//! | `returns` | how many tasks have a shadow stack, its size, how many functions found one full |
 //! | `blacklist` | `0xffff…-0xffff…⇥name`: a function in which probes are refused |
 
 use super::textfs::{Pieces, Text, value};
@@ -26,6 +27,7 @@ pub(super) fn add() {
     });
     dir.file("enabled", enabled.write(|data| switch(data).map(|()| data.len())));
     dir.file("slots", Text::shown(0o400, |out| slots(out).map_err(|_| Errno::ENOMEM)));
+    dir.file("returns", Text::shown(0o400, returns));
     dir.file("blacklist", Text::new(0o400).seq(|_| Ok(blacklist())));
 }
 
@@ -68,6 +70,16 @@ fn slots(out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "taken: {}", usage.taken)?;
     writeln!(out, "limbo: {}", usage.limbo)?;
     writeln!(out, "bytes per probe: {}", kprobes::BYTES_PER_PROBE)
+}
+
+fn returns(out: &mut dyn Write) -> Result<(), Errno> {
+    let rethook::Usage { bytes, exhausted } = rethook::usage()?;
+    let text = format_args!(
+        "shadow stacks: {}\nbytes per task: {}\nexhausted: {exhausted}\n",
+        bytes / rethook::SHADOW_BYTES,
+        rethook::SHADOW_BYTES
+    );
+    out.write_fmt(text).map_err(|_| Errno::ENOMEM)
 }
 
 fn blacklist() -> Pieces {

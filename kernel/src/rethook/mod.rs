@@ -68,6 +68,20 @@ pub(crate) fn list() -> alloc::vec::Vec<Listed> {
     all
 }
 
+/// Where return addresses wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Memory of all shadow stacks.
+    pub(crate) bytes: usize,
+    /// Functions that ran unhooked because one was full.
+    pub(crate) exhausted: u64,
+}
+
+/// What shadow stacks take.
+pub(crate) fn usage() -> Result<Usage, Errno> {
+    Ok(Usage { bytes: storage::bytes(), exhausted: storage::exhausted()? })
+}
+
 /// With `kprobes::set_enabled`: takes the branches of all return probes out of the text, or puts them back.
 pub(crate) fn set_enabled(on: bool) -> Result<(), Errno> {
     branch::set_enabled(on)

@@ -130,3 +130,11 @@ pub(super) fn depth() -> usize {
 pub(super) fn bytes() -> usize {
     STACKS.load(Ordering::Relaxed) * SHADOW_BYTES
 }
+
+/// Functions that ran unhooked because a shadow stack was full, in all tasks there are and were.
+pub(super) fn exhausted() -> Result<u64, Errno> {
+    let of = |task: &Task| Shadow::of(task).map_or(0, Shadow::exhausted);
+    let now =
+        task::idle_tasks().map(of).sum::<u64>() + task::list()?.iter().map(|task| of(task)).sum::<u64>();
+    Ok(now + EXHAUSTED.load(Ordering::Relaxed) as u64)
+}

@@ -453,8 +453,10 @@ fn room_exhausted(t: &mut TestCtx<'_>) -> TestResult {
     const DEEP: u64 = 300;
     let count = Arc::new(Count::default());
     let probe = armed(t, "work_fact", count.clone())?;
+    let before = super::usage().map_or(0, |usage| usage.exhausted);
     let result = one(work_fact, DEEP);
     let missed = probe.missed();
+    check_eq!(t, super::usage().map(|usage| usage.exhausted), Ok(before + missed.room));
     drop(probe);
     check_eq!(t, result, one(work_fact, DEEP));
     diag!(t, "{} calls caught, {} not", count.exits(), missed.room);
