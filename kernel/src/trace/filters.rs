@@ -8,8 +8,9 @@
 //! The compiled filter is published: a hit on any CPU runs the old one or the new one, whole, and a write returns when
 //! none runs the old one any more. An expression that is refused leaves the event without a filter, as on Linux.
 //!
-//! A record is filled before it is judged, since what it holds is known only then; one that is not wanted is taken back
-//! before anyone could see it, and counted. So hits = recorded + filtered + refused by the ring.
+//! Where all that a filter reads is known before there is room for the record, it is judged before. Else the record is
+//! filled, judged, and if it is not wanted taken back before anyone could see it. Either way it is counted. So hits =
+//! recorded + filtered + of a task that [`pids`](super::pids) does not want + refused by the ring.
 
 use alloc::string::String;
 
