@@ -43,6 +43,8 @@ enum Level {
     Exception,
 }
 
+/// The softirq of a storm: nobody else's, since an action stays for ever.
+const MINE: Vector = Vector::NetRx;
 const LEVELS: usize = 4;
 /// The words of a record: header, level and CPU, number, and this many times the number again.
 const FIXED: usize = 3;
@@ -115,7 +117,7 @@ fn disturb(level: Level, chance: u64, pin: &impl Pinned) {
         Level::Task | Level::Softirq if chance & 12 == 4 => {
             INTERRUPT.on(cpu::id()).queue(pin);
         }
-        Level::Irq if chance & 8 != 0 && ON.load(Ordering::Relaxed) => softirq::raise(Vector::IrqPoll),
+        Level::Irq if chance & 8 != 0 && ON.load(Ordering::Relaxed) => softirq::raise(MINE),
         _ => {}
     }
 }
@@ -134,7 +136,7 @@ fn numbers(cpu: usize) -> u64 {
 
 impl Storm {
     fn begin() -> Result<Self, Errno> {
-        match softirq::register(Vector::IrqPoll, || write(Level::Softirq, &PreemptGuard::new())) {
+        match softirq::register(MINE, || write(Level::Softirq, &PreemptGuard::new())) {
             // By the storm before.
             Ok(()) | Err(Errno::EBUSY) => {}
             Err(e) => return Err(e),
