@@ -127,12 +127,14 @@ fn init() {
 }
 
 /// A CPU that `boot::start_cpus` started: its share of each room.
-fn secondary_main(_number: usize) -> ! {
-    arch::cpu::set_online();
+fn secondary_main(number: usize) -> ! {
     irq::init_cpu();
     if let Err(error) = time::init_cpu(boot::info().timer_irq) {
         log::error!("no timer interrupt on this CPU: {error:?}");
     }
     arch::daif::unmask_debug_and_serror();
+    // Whoever is started next for every CPU finds this one: `start_cpus` waits for the second line.
+    sync::mark_online(number);
+    arch::cpu::set_online();
     task::cpu_start()
 }
