@@ -26,7 +26,7 @@ use super::{IrqGuard, Once, PreemptGuard, head, per_cpu};
 use crate::arch;
 use core::arch::asm;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, fence};
 use tracecore::errno::Errno;
 
 const _: () = assert!(arch::MAX_CPUS <= 32, "sets of CPUs are 32-bit masks");
@@ -101,6 +101,18 @@ const LOOKS_BEFORE_SLEEP: usize = 200;
 /// It spins a little and then sleeps: a CPU that spins takes time from the one it waits for when there are fewer CPUs
 /// than it seems, as under an emulator. With interrupts masked in between, the interrupt of `wake` cannot come between
 /// the last look and WFI, which ends for a masked interrupt, too (Arm ARM D1.6.2).
+///
+/// ```text
+///   sleeper                       waker
+///   ASLEEP = true                 what is waited for
+///   ── fence ──                   ── fence ──
+///   what is waited for?           ASLEEP?
+/// ```
+///
+/// One of the two sees the other's store. The fences stand there although sequentially consistent accesses would do by
+/// the architecture: STLR, then LDAR of another address are not reordered (Arm ARM B2.3, Load-Acquire and
+/// Store-Release). QEMU does reorder them: it
+/// makes the store release and the load acquire, and an x86 host lets the load pass the store.
 fn sleep_until(ready: impl Fn() -> bool) {
     for _ in 0..LOOKS_BEFORE_SLEEP {
         if ready() {
@@ -111,21 +123,23 @@ fn sleep_until(ready: impl Fn() -> bool) {
     loop {
         let irq = IrqGuard::new();
         let asleep = ASLEEP.this_cpu(&irq);
-        asleep.store(true, Ordering::SeqCst);
+        asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         let done = ready();
         if !done {
             arch::cpu::wfi();
         }
-        asleep.store(false, Ordering::SeqCst);
+        asleep.store(false, Ordering::Relaxed);
         if done {
             return;
         }
     }
 }
 
-/// What CPU `cpu` waits for has happened (by a sequentially consistent store).
+/// What CPU `cpu` waits for has happened (the caller has stored it).
 fn wake(cpu: usize) {
-    if ASLEEP.on(cpu).load(Ordering::SeqCst)
+    fence(Ordering::SeqCst);
+    if ASLEEP.on(cpu).load(Ordering::Relaxed)
         && let Some(send) = SEND.get()
     {
         send(cpu);
@@ -165,7 +179,7 @@ impl<'a> Call<'a> {
     }
 
     fn wait(&self) {
-        sleep_until(|| self.done.load(Ordering::SeqCst));
+        sleep_until(|| self.done.load(Ordering::Acquire));
     }
 }
 
@@ -189,7 +203,7 @@ pub(crate) fn handle_call_ipi() {
             oldest = call.next.load(Ordering::Relaxed);
             (call.f)();
             let from = call.from;
-            call.done.store(true, Ordering::SeqCst);
+            call.done.store(true, Ordering::Release);
             wake(from);
         }
     }
@@ -279,10 +293,10 @@ fn with_parked<R>(others: u32, f: impl FnOnce() -> R) -> R {
     let release = AtomicBool::new(false);
     let stopper = arch::cpu::id();
     let park = || {
-        if parked.fetch_add(1, Ordering::SeqCst) + 1 == others.count_ones() {
+        if parked.fetch_add(1, Ordering::AcqRel) + 1 == others.count_ones() {
             wake(stopper);
         }
-        sleep_until(|| release.load(Ordering::SeqCst));
+        sleep_until(|| release.load(Ordering::Acquire));
         // SAFETY: a barrier.
         unsafe { asm!("isb", options(nostack, preserves_flags)) };
     };
@@ -291,11 +305,11 @@ fn with_parked<R>(others: u32, f: impl FnOnce() -> R) -> R {
         // SAFETY: all are waited for below.
         unsafe { calls[cpu].send(cpu) };
     }
-    sleep_until(|| parked.load(Ordering::SeqCst) == others.count_ones());
+    sleep_until(|| parked.load(Ordering::Acquire) == others.count_ones());
     let result = {
         let _irq = IrqGuard::new();
         let result = f();
-        release.store(true, Ordering::SeqCst);
+        release.store(true, Ordering::Release);
         each(others).for_each(wake);
         result
     };

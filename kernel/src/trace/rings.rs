@@ -17,7 +17,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use tracecore::errno::Errno;
 use tracecore::ring::{self, CpuRing, Mode, Reader, SizeError, Totals};
@@ -225,6 +225,8 @@ pub(super) fn set_mode(mode: Mode) {
 }
 
 fn follow_switches() {
+    // The change before the look at the rings, as a new ring is published before it looks at the switches.
+    fence(Ordering::SeqCst);
     let pin = PreemptGuard::new();
     for cpu in cpus() {
         if let Some(ring) = RING.on(cpu).read(&pin) {
@@ -233,8 +235,18 @@ fn follow_switches() {
     }
 }
 
+/// Switches a ring as the three switches stand. Of two CPUs that do this at once, the one that is last has looked at the
+/// switches after its own doing.
 fn follow_switch(cpu: usize, ring: &CpuRing) {
-    ring.set_on(is_on() && PAUSES.load(Ordering::SeqCst) == 0 && cpumask() & 1 << cpu != 0);
+    let wanted = || is_on() && PAUSES.load(Ordering::SeqCst) == 0 && cpumask() & 1 << cpu != 0;
+    loop {
+        let on = wanted();
+        ring.set_on(on);
+        fence(Ordering::SeqCst);
+        if on == wanted() {
+            return;
+        }
+    }
 }
 
 /// Pages of each CPU's ring.
@@ -274,6 +286,7 @@ fn replace(cpu: usize, keeper: &mut Keeper<CpuRing>, mut new: Box<CpuRing>) -> R
     drop(old);
     let leaving = keeper.swap(new);
     drop(still);
+    fence(Ordering::SeqCst);
     follow_switch(cpu, keeper.get());
     if let Some(old) = leaving.wait() {
         keeper.get().settle(&old);

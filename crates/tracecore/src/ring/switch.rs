@@ -13,10 +13,12 @@
 //!
 //! `state` is changed by one exchange at a time and `limit` follows it. Two changers may store to `limit` in the wrong
 //! order; so each looks at `state` once more after its store, and stores again if that has changed. Whoever stores
-//! last has seen the last state.
+//! last has seen the last state. Between the store and the look stands a fence: an emulator may let the look pass a
+//! store that is only sequentially consistent (QEMU on x86 does), and a limit that came too late would stay.
 
 use super::{CpuRing, MAX_RECORD_BYTES};
-use crate::ring_env::Ordering::SeqCst;
+use crate::ring_env::Ordering::{Relaxed, SeqCst};
+use crate::ring_env::fence;
 
 const ON: u64 = 1;
 /// Somebody waits for a record.
@@ -80,7 +82,8 @@ impl CpuRing {
     fn follow(&self) {
         let mut state = self.state.load(SeqCst);
         loop {
-            self.limit.store(if state == ON { MAX_RECORD_BYTES as u64 + 1 } else { 0 }, SeqCst);
+            self.limit.store(if state == ON { MAX_RECORD_BYTES as u64 + 1 } else { 0 }, Relaxed);
+            fence(SeqCst);
             let now = self.state.load(SeqCst);
             // Each further round is another's change.
             if now == state {
