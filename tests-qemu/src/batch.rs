@@ -167,6 +167,7 @@ pub fn said(end: End) -> String {
     match end {
         End::Status(status) => format!("ended with status {status}"),
         End::Timeout => "did not end in its time".into(),
+        End::Silence => "printed nothing more".into(),
         End::Flood => "printed without end".into(),
         End::Killed => "was killed".into(),
     }

@@ -20,6 +20,8 @@ use xtask::run::{self, Outcome, Streams};
 
 /// How long one machine may run when its options do not say.
 const TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a machine may print nothing. The slowest step takes a fraction of it on a busy host.
+const SILENCE: Duration = Duration::from_secs(180);
 /// The machines that run the in-kernel tests, and how their groups are called. The second one counts
 /// instructions, which some tests need, and switches tasks at the same instruction every time. All tests of the kernel
 /// take a minute on an idle host and several on a busy one; one that hangs is named by the guest itself.
@@ -175,6 +177,7 @@ impl Kernel {
             machine.append.push(format!("trapline.script.mark={MARK} trapline.stderr=stdout"));
         }
         machine.timeout.get_or_insert(TIMEOUT);
+        machine.silence = Some(SILENCE);
         let built = self.built.get_or_init(|| xtask::build::kernel().map_err(|e| format!("{e:#}")));
         let built = built.as_ref().map_err(|e| anyhow::anyhow!(e.clone())).context("no kernel to boot")?;
         run::script(built, &machine, script, Streams::Collect)

@@ -40,6 +40,9 @@ pub struct Machine {
     /// End the machine after so many seconds, with status 124 [default: 300 with a script, else never]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// End it also when it has printed nothing for so long.
+    #[arg(skip)]
+    pub silence: Option<Duration>,
     /// The QEMU to run [default: qemu-system-aarch64, as found in the path]
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<PathBuf>,
@@ -77,6 +80,7 @@ impl Default for Machine {
             append: Vec::new(),
             icount: false,
             timeout: None,
+            silence: None,
             qemu: None,
             elf: None,
             files: Vec::new(),

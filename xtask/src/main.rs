@@ -153,6 +153,7 @@ fn report(end: End, machine: &Machine) -> Result<u8> {
             let limit = machine.timeout.unwrap_or(run::SCRIPT_TIMEOUT);
             eprintln!("xtask: the guest did not end within {} s", limit.as_secs_f64());
         }
+        End::Silence => eprintln!("xtask: the guest printed nothing more"),
         End::Flood | End::Killed => eprintln!("xtask: QEMU was ended by a signal"),
     }
     Ok(end.status())

@@ -37,6 +37,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -71,6 +72,8 @@ pub enum End {
     Status(u8),
     /// It took too long.
     Timeout,
+    /// It printed nothing for too long.
+    Silence,
     /// It wrote more than is collected.
     Flood,
     /// Somebody ended QEMU.
@@ -82,7 +85,7 @@ impl End {
     pub fn status(self) -> u8 {
         match self {
             Self::Status(status) => status,
-            Self::Timeout => STATUS_TIMEOUT,
+            Self::Timeout | Self::Silence => STATUS_TIMEOUT,
             Self::Flood | Self::Killed => STATUS_KILLED,
         }
     }
@@ -118,7 +121,7 @@ pub fn interactive(built: &Built, machine: &Machine) -> Result<End> {
     command.args(machine.arguments(&built.image, &initrd, Console::Terminal, false));
     eprintln!("Ctrl-A X leaves");
     let child = start(&mut command)?;
-    wait(child, machine.timeout, &|| false)
+    wait(child, machine.timeout, &mut || None)
 }
 
 /// Boots, runs `script`, and waits for the end.
@@ -130,7 +133,8 @@ pub fn script(built: &Built, machine: &Machine, script: &[u8], streams: Streams)
     let socket = folder.path.join("console");
     let listener = UnixListener::bind(&socket).context("could not make the console's socket")?;
     let console = Arc::new(Mutex::new(Vec::new()));
-    let reader = read_console(listener, Arc::clone(&console), streams == Streams::PassOn);
+    let heard = Arc::new(AtomicU64::new(0));
+    let reader = read_console(listener, Arc::clone(&console), Arc::clone(&heard), streams == Streams::PassOn);
 
     let mut command = Command::new(qemu);
     // A path relative to the folder: a socket's path may have 108 bytes only.
@@ -140,10 +144,14 @@ pub fn script(built: &Built, machine: &Machine, script: &[u8], streams: Streams)
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
     let mut child = start(&mut command)?;
-    let stdout = child.stdout.take().map(|pipe| Collector::new(pipe, OUTPUT_MAX));
-    let stderr = child.stderr.take().map(|pipe| Collector::new(pipe, CONSOLE_KEPT));
-    let flood = || stdout.as_ref().is_some_and(Collector::is_full);
-    let end = wait(child, Some(machine.timeout.unwrap_or(SCRIPT_TIMEOUT)), &flood)?;
+    let stdout = child.stdout.take().map(|pipe| Collector::new(pipe, OUTPUT_MAX, Arc::clone(&heard)));
+    let stderr = child.stderr.take().map(|pipe| Collector::new(pipe, CONSOLE_KEPT, Arc::clone(&heard)));
+    let mut silence = Silence::new(&heard, machine.silence);
+    let mut enough = || {
+        let flood = stdout.as_ref().is_some_and(Collector::is_full).then_some(End::Flood);
+        flood.or_else(|| silence.is_too_long().then_some(End::Silence))
+    };
+    let end = wait(child, Some(machine.timeout.unwrap_or(SCRIPT_TIMEOUT)), &mut enough)?;
 
     // A QEMU that failed before it connected leaves the reader waiting for it.
     drop(UnixStream::connect(&socket));
@@ -163,8 +171,12 @@ pub fn start(command: &mut Command) -> Result<Child> {
     command.spawn().with_context(|| format!("could not start {}", command.get_program().to_string_lossy()))
 }
 
-/// Waits for `child`, but not longer than `limit`, nor when `enough` says so.
-pub fn wait(mut child: Child, limit: Option<Duration>, enough: &dyn Fn() -> bool) -> Result<End> {
+/// Waits for `child`, but not longer than `limit`, nor when `enough` gives an end.
+pub fn wait(
+    mut child: Child,
+    limit: Option<Duration>,
+    enough: &mut dyn FnMut() -> Option<End>,
+) -> Result<End> {
     let started = Instant::now();
     let end = loop {
         if let Some(status) = child.try_wait().context("could not wait for QEMU")? {
@@ -173,8 +185,8 @@ pub fn wait(mut child: Child, limit: Option<Duration>, enough: &dyn Fn() -> bool
         if limit.is_some_and(|limit| started.elapsed() >= limit) {
             break End::Timeout;
         }
-        if enough() {
-            break End::Flood;
+        if let Some(end) = enough() {
+            break end;
         }
         std::thread::sleep(POLL);
     };
@@ -202,11 +214,17 @@ pub fn pack_initrd(folder: &Path, machine: &Machine, script: Option<&[u8]>) -> R
 }
 
 /// Reads the console until QEMU closes it; keeps its end, and passes it on when asked to.
-fn read_console(listener: UnixListener, kept: Arc<Mutex<Vec<u8>>>, pass_on: bool) -> JoinHandle<()> {
+fn read_console(
+    listener: UnixListener,
+    kept: Arc<Mutex<Vec<u8>>>,
+    heard: Arc<AtomicU64>,
+    pass_on: bool,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let Ok((mut stream, _)) = listener.accept() else { return };
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = stream.read(&mut buffer) {
+            heard.fetch_add(n as u64, Ordering::Relaxed);
             if pass_on {
                 let _ = std::io::stderr().write_all(&buffer[..n]);
             }
@@ -220,6 +238,28 @@ fn read_console(listener: UnixListener, kept: Arc<Mutex<Vec<u8>>>, pass_on: bool
     })
 }
 
+/// Tells a machine that hangs from one that is slow: the latter prints something now and then.
+struct Silence<'a> {
+    heard: &'a AtomicU64,
+    limit: Option<Duration>,
+    last: (u64, Instant),
+}
+
+impl<'a> Silence<'a> {
+    /// Watches a count of bytes; silence longer than the limit is too long.
+    fn new(heard: &'a AtomicU64, limit: Option<Duration>) -> Self {
+        Self { heard, limit, last: (0, Instant::now()) }
+    }
+
+    fn is_too_long(&mut self) -> bool {
+        let heard = self.heard.load(Ordering::Relaxed);
+        if heard != self.last.0 {
+            self.last = (heard, Instant::now());
+        }
+        self.limit.is_some_and(|limit| self.last.1.elapsed() >= limit)
+    }
+}
+
 /// Collects a pipe's bytes up to a limit; what comes later is read and dropped.
 struct Collector {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -228,12 +268,13 @@ struct Collector {
 }
 
 impl Collector {
-    fn new(mut pipe: impl Read + Send + 'static, limit: usize) -> Self {
+    fn new(mut pipe: impl Read + Send + 'static, limit: usize, heard: Arc<AtomicU64>) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&bytes);
         let reader = std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(n @ 1..) = pipe.read(&mut buffer) {
+                heard.fetch_add(n as u64, Ordering::Relaxed);
                 let Ok(mut bytes) = shared.lock() else { return };
                 let room = limit.saturating_sub(bytes.len());
                 bytes.extend_from_slice(&buffer[..n.min(room)]);
@@ -302,23 +343,38 @@ mod tests {
 
     #[test]
     fn a_status_is_passed_on() {
-        assert_eq!(wait(shell("exit 7"), None, &|| false).unwrap(), End::Status(7));
-        assert_eq!(wait(shell("kill -9 $$"), None, &|| false).unwrap(), End::Killed);
+        assert_eq!(wait(shell("exit 7"), None, &mut || None).unwrap(), End::Status(7));
+        assert_eq!(wait(shell("kill -9 $$"), None, &mut || None).unwrap(), End::Killed);
     }
 
     #[test]
     fn what_does_not_end_is_ended() {
-        let end = wait(shell("exec sleep 1000"), Some(Duration::from_millis(1)), &|| false).unwrap();
+        let end = wait(shell("exec sleep 1000"), Some(Duration::from_millis(1)), &mut || None).unwrap();
         assert_eq!((end, end.status()), (End::Timeout, 124));
-        assert_eq!(wait(shell("exec sleep 1000"), None, &|| true).unwrap(), End::Flood);
+        assert_eq!(wait(shell("exec sleep 1000"), None, &mut || Some(End::Flood)).unwrap(), End::Flood);
     }
 
     #[test]
     fn a_flood_is_bounded() {
         let mut child = shell("exec yes");
-        let out = Collector::new(child.stdout.take().unwrap(), 1000);
-        assert_eq!(wait(child, None, &|| out.is_full()).unwrap(), End::Flood);
+        let out = Collector::new(child.stdout.take().unwrap(), 1000, Arc::default());
+        let mut full = || out.is_full().then_some(End::Flood);
+        assert_eq!(wait(child, None, &mut full).unwrap(), End::Flood);
         assert_eq!(out.finish().len(), 1000);
+    }
+
+    #[test]
+    fn who_prints_is_not_silent() {
+        let heard = AtomicU64::new(0);
+        let mut silence = Silence::new(&heard, Some(Duration::ZERO));
+        assert!(silence.is_too_long());
+        assert!(!Silence::new(&heard, None).is_too_long());
+        let mut silence = Silence::new(&heard, Some(Duration::from_secs(1000)));
+        silence.last.1 -= Duration::from_secs(1000);
+        heard.store(1, Ordering::Relaxed);
+        assert!(!silence.is_too_long());
+        silence.last.1 -= Duration::from_secs(1000);
+        assert!(silence.is_too_long());
     }
 
     #[test]

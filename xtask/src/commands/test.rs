@@ -23,6 +23,8 @@ use crate::{build, tools};
 
 /// How long one test program may run.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How long the one may run that boots machines: some twenty, two at a time, each with limits of its own.
+const BOOTING_LIMIT: Duration = Duration::from_secs(1500);
 /// The package whose tests boot machines; it comes last.
 const BOOTING: &str = "tests-qemu";
 /// Tests that need a feature, and so a build of their own: package, feature, test.
@@ -42,9 +44,8 @@ pub fn run(filter: Option<&str>) -> Result<u8> {
     tools::rust_target()?;
     let mut counts = Counts::default();
     let mut programs = programs(&["--workspace", "--exclude", "kernel"])?;
-    programs.sort_by_key(|p| (p.package == BOOTING && !p.is_unit, p.package.clone()));
-    let (booting, host): (Vec<Program>, Vec<Program>) =
-        programs.into_iter().partition(|p| p.package == BOOTING && !p.is_unit);
+    programs.sort_by_key(|p| p.package.clone());
+    let (booting, host): (Vec<Program>, Vec<Program>) = programs.into_iter().partition(Program::is_booting);
     for program in &host {
         counts.add(program.run(filter)?);
     }
@@ -108,7 +109,12 @@ impl Program {
         println!("\n== {} ({})", self.package, self.target);
         let mut command = Command::new(&self.executable);
         command.args(filter).current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
-        counted(&mut command)
+        counted(&mut command, if self.is_booting() { BOOTING_LIMIT } else { LIMIT })
+    }
+
+    /// Whether it boots machines.
+    fn is_booting(&self) -> bool {
+        self.package == BOOTING && !self.is_unit
     }
 }
 
@@ -117,11 +123,11 @@ fn documentation(filter: Option<&str>) -> Result<Counts> {
     println!("\n== examples in the documentation");
     let mut command = build::cargo();
     command.args(["test", "--doc", "--workspace", "--exclude", "kernel", "--"]).args(filter);
-    counted(&mut command)
+    counted(&mut command, LIMIT)
 }
 
 /// Runs a test program, shows what it prints, and counts its results.
-fn counted(command: &mut Command) -> Result<Counts> {
+fn counted(command: &mut Command, limit: Duration) -> Result<Counts> {
     let mut child = run::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let stdout = child.stdout.take().context("no output to read")?;
     let reader = std::thread::spawn(move || {
@@ -133,7 +139,7 @@ fn counted(command: &mut Command) -> Result<Counts> {
         }
         counts
     });
-    let end = run::wait(child, Some(LIMIT), &|| false)?;
+    let end = run::wait(child, Some(limit), &mut || None)?;
     let mut counts = reader.join().unwrap_or_default();
     // A program that died, or failed in a way of its own, is a failed test.
     if end != End::Status(0) && counts.failed == 0 {
@@ -181,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_program_that_dies_is_a_failed_test() {
-        let run = |script: &str| counted(Command::new("sh").args(["-c", script])).unwrap();
+        let run = |script: &str| counted(Command::new("sh").args(["-c", script]), LIMIT).unwrap();
         let ok = "echo 'test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0s'";
         assert_eq!(run(ok), Counts { passed: 2, failed: 0, skipped: 1 });
         assert_eq!(run("kill -9 $$"), Counts { passed: 0, failed: 1, skipped: 0 });
