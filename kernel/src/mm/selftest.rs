@@ -5,6 +5,7 @@ use crate::arch::{self, PAGE_SIZE, STACK_SIZE, mmu};
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq};
 use crate::sync::{on_each_cpu, online_cpus};
 use crate::task::{self, Prio};
+use crate::workload::Random;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,18 +24,6 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "stack_has_a_hole_below", run: stack_has_a_hole_below },
     Test { name: "stacks_are_recycled", run: stacks_are_recycled },
 ];
-
-/// Xorshift (Marsaglia 2003): the same numbers each time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize
-    }
-}
 
 fn orders(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, order_for(0), Some(0));
@@ -96,20 +85,20 @@ fn heap_stress_on_all_cpus(t: &mut TestCtx<'_>) -> TestResult {
                 Prio::NORMAL,
                 1 << cpu,
                 Box::new(move || {
-                    let mut random = Random(0x9e37_79b9_7f4a_7c15 + cpu as u64);
+                    let mut random = Random::new(cpu as u64 + 1);
                     for _ in 0..STEPS {
-                        let size = match random.next() % 16 {
-                            0 => random.next() % 40_000,
-                            1..4 => random.next() % 3000,
-                            _ => random.next() % 300,
+                        let size = match random.below(16) {
+                            0 => random.below(40_000) as usize,
+                            1..4 => random.below(3000) as usize,
+                            _ => random.below(300) as usize,
                         };
-                        let mark = random.next() as u8;
+                        let mark = random.byte();
                         let mut block = Vec::new();
                         if block.try_reserve_exact(size).is_err() {
                             continue;
                         }
                         block.resize(size, mark);
-                        let old = slots[random.next() % SLOTS].lock().replace((mark, block));
+                        let old = slots[random.below(SLOTS as u64) as usize].lock().replace((mark, block));
                         if let Some((mark, block)) = old
                             && block.iter().any(|&byte| byte != mark)
                         {

@@ -35,11 +35,13 @@
 //! the failure of the run, with the last lines of the console; a test that runs for long is named there.
 
 mod ktap;
+mod load;
 #[expect(unsafe_code, reason = "exceptions and debug registers, on purpose")]
 mod machine;
 mod page;
 mod tests;
 
+pub(crate) use load::Load;
 pub(crate) use page::Page;
 
 use crate::time::{NS_PER_S, Timer, now_ns};

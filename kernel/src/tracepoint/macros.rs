@@ -49,12 +49,7 @@ macro_rules! trace_event {
             $crate::tracepoint::define_class! {
                 ($($arg: $ty),*) { $($field: $fty = $value),* } print $print
             }
-            static EVENT: $crate::tracepoint::Event = $crate::tracepoint::Event::new(&CLASS, &RECORDER);
-            static RECORDER: $crate::tracepoint::Target = {
-                // SAFETY: the class's function takes the same arguments and an event.
-                unsafe { $crate::tracepoint::Target::new(record as Function as *const (), (&raw const EVENT).cast()) }
-            };
-            $crate::tracepoint::define_point! { $system $name ($($arg: $ty),*) Some(&EVENT) }
+            $crate::tracepoint::define_event! { $system $name ($($arg: $ty),*) self }
         }
     };
 }
@@ -94,14 +89,7 @@ macro_rules! event {
         pub(crate) mod $name {
             #[allow(unused_imports, reason = "some events have none of them")]
             use super::*;
-            static EVENT: $crate::tracepoint::Event =
-                $crate::tracepoint::Event::new(&super::$class::CLASS, &RECORDER);
-            static RECORDER: $crate::tracepoint::Target = {
-                let record: Function = super::$class::record;
-                // SAFETY: the class's function takes the same arguments and an event.
-                unsafe { $crate::tracepoint::Target::new(record as *const (), (&raw const EVENT).cast()) }
-            };
-            $crate::tracepoint::define_point! { $system $name ($($arg: $ty),*) Some(&EVENT) }
+            $crate::tracepoint::define_event! { $system $name ($($arg: $ty),*) super::$class }
         }
     };
 }
@@ -121,6 +109,19 @@ macro_rules! tracepoint {
             use super::*;
             $crate::tracepoint::define_point! { $system $name ($($arg: $ty),*) None }
         }
+    };
+}
+
+/// The items of an event, whose class is the module named last. For the macros above.
+macro_rules! define_event {
+    ($system:ident $name:ident ($($arg:ident : $ty:ty),*) $($class:ident)::+) => {
+        static EVENT: $crate::tracepoint::Event = $crate::tracepoint::Event::new(&$($class)::+::CLASS, &RECORDER);
+        static RECORDER: $crate::tracepoint::Target = {
+            let record: Function = $($class)::+::record;
+            // SAFETY: the class's function takes the same arguments and an event.
+            unsafe { $crate::tracepoint::Target::new(record as *const (), (&raw const EVENT).cast()) }
+        };
+        $crate::tracepoint::define_point! { $system $name ($($arg: $ty),*) Some(&EVENT) }
     };
 }
 
@@ -287,5 +288,6 @@ macro_rules! define_class {
 }
 
 pub(crate) use {
-    define_class, define_point, event, event_class, trace, trace_enabled, trace_event, tracepoint,
+    define_class, define_event, define_point, event, event_class, trace, trace_enabled, trace_event,
+    tracepoint,
 };

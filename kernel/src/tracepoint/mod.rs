@@ -65,6 +65,7 @@ pub(crate) mod selftest;
 
 pub(crate) use event::{Content, Event, EventClass, FieldSpec, Record, Sink, Tail};
 pub(crate) use macros::{
-    define_class, define_point, event, event_class, trace, trace_enabled, trace_event, tracepoint,
+    define_class, define_event, define_point, event, event_class, trace, trace_enabled, trace_event,
+    tracepoint,
 };
 pub(crate) use point::{MAX_WALKS, Registration, Target, Tracepoint, all, find, own};

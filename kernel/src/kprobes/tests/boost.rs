@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use super::{BODY, Count, Load, add, armed};
+use super::{BODY, Count, add, adding, armed};
 use crate::arch::{cpu, gic};
 use crate::exception::PtRegs;
 use crate::kprobes::{self, Flavour, Flow, Handler, Kprobe};
@@ -196,7 +196,7 @@ fn post_comes_and_goes_under_load(t: &mut TestCtx<'_>) -> TestResult {
     const TURN: usize = 20;
     let (steady, posts) = (Arc::new(Count::default()), with_post());
     let counter = armed(t, "work_add", BODY, steady.clone())?;
-    let load = Load::start();
+    let load = adding();
     let mut refused = None;
     for i in 0..TIMES {
         match Kprobe::register(counter.addr(), posts.clone()) {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{BODY, Count, Load, Run, add, armed, leaf};
+use super::{BODY, Count, Run, add, adding, armed, leaf};
 use crate::arch::{cpu, probe_read};
 use crate::exception::PtRegs;
 use crate::kprobes::{self, Flow, Handler, Kprobe, Refusal};
@@ -190,7 +190,7 @@ fn set_and_removed_by_all(t: &mut TestCtx<'_>) -> TestResult {
     }
     let steady = Arc::new(Count::default());
     let counter = armed(t, "work_add", BODY, steady.clone())?;
-    let load = Load::start();
+    let load = adding();
     let stop = Arc::new(AtomicBool::new(false));
     let (set, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let tasks: Vec<_> = (0..cpu::online())

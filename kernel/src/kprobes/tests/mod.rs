@@ -17,12 +17,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hint::black_box;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Flow, Handler, Kprobe, Refusal, arm_all, check, disarm_all};
-use crate::arch::{cpu, daif, probe_read};
+use crate::arch::{daif, probe_read};
 use crate::exception::PtRegs;
-use crate::selftest::{Test, TestCtx, TestResult, check, check_eq, diag};
+use crate::selftest::{Load, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::{CpuPin, quiesce};
 use crate::task::{self, Prio};
 use crate::text::ranges::Region;
@@ -437,46 +437,9 @@ fn ten_thousand(t: &mut TestCtx<'_>) -> TestResult {
     Ok(())
 }
 
-/// Tasks that call work_add on every CPU until told to stop, and count.
-struct Load {
-    stop: Arc<AtomicBool>,
-    tasks: Vec<task::TaskRef>,
-    calls: Arc<AtomicU64>,
-    wrong: Arc<AtomicU64>,
-}
-
-impl Load {
-    fn start() -> Self {
-        let (stop, calls, wrong) =
-            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let tasks = (0..cpu::online())
-            .filter_map(|on| {
-                let (stop, calls, wrong) = (stop.clone(), calls.clone(), wrong.clone());
-                let work = Box::new(move || {
-                    let mut n = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        if add(n, 40) != n + 40 {
-                            wrong.fetch_add(1, Ordering::Relaxed);
-                        }
-                        n += 1;
-                    }
-                    calls.fetch_add(n, Ordering::Relaxed);
-                });
-                task::spawn_on("load", Prio::NORMAL, 1 << on, work).ok()
-            })
-            .collect();
-        Self { stop, tasks, calls, wrong }
-    }
-
-    /// Ends the tasks: calls, and wrong results.
-    fn end(self) -> (u64, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        for task in &self.tasks {
-            // Fails for the running task only.
-            let _ = task.join();
-        }
-        (self.calls.load(Ordering::Relaxed), self.wrong.load(Ordering::Relaxed))
-    }
+/// Calls work_add on every CPU until told to stop.
+fn adding() -> Load {
+    Load::start(|n| add(n, 40) == n + 40)
 }
 
 /// While every CPU calls a function, a probe in it is armed and disarmed a thousand times. A second probe, armed all the
@@ -487,7 +450,7 @@ fn toggled_under_load(t: &mut TestCtx<'_>) -> TestResult {
     let (steady, toggled) = (Arc::new(Count::default()), Arc::new(Count::default()));
     let counter = armed(t, "work_add", BODY, steady.clone())?;
     let probe = armed(t, "work_add", BODY + 4, toggled.clone())?;
-    let load = Load::start();
+    let load = adding();
     let mut result = Ok(());
     for i in 0..TIMES {
         result = result.and_then(|()| probe.disarm()).and_then(|()| probe.arm());
@@ -510,7 +473,7 @@ fn registered_under_load(t: &mut TestCtx<'_>) -> TestResult {
     const TIMES: usize = 300;
     let steady = Arc::new(Count::default());
     let counter = armed(t, "work_add", BODY, steady.clone())?;
-    let load = Load::start();
+    let load = adding();
     let mut refused = None;
     for _ in 0..TIMES {
         match Kprobe::register(counter.addr() + 4, Arc::new(Count::default())) {

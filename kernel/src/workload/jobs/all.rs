@@ -1,10 +1,10 @@
 //! Everything at once: a task on each CPU calls every function and checks every result, while the jobs run.
 
-use super::random::mix;
 use super::{Fault, JOBS, Job, same};
 use crate::mm;
 use crate::sync;
 use crate::task::{self, Prio, TaskRef};
+use crate::workload::random::mix;
 use crate::workload::{INSN, SAMPLES, table::WORK};
 use ::alloc::boxed::Box;
 use ::alloc::sync::Arc;

@@ -1,7 +1,7 @@
 //! Memory of all sizes, taken and given back in a wild order; no two blocks may overlap, and none may change.
 
-use super::random::{Random, mix};
 use super::{Fault, same};
+use crate::workload::random::{Random, mix};
 use ::alloc::vec::Vec;
 use tracecore::errno::Errno;
 

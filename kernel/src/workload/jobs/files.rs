@@ -1,9 +1,9 @@
 //! A tree of files: written in pieces of any size, read back, overwritten in part, extended, removed.
 
-use super::random::{Random, mix};
 use super::{Fault, same};
 use crate::fs::vfs::{self, How, OpenFile, Whence};
 use crate::task;
+use crate::workload::random::{Random, mix};
 use ::alloc::format;
 use ::alloc::string::String;
 use ::alloc::vec::Vec;

@@ -20,7 +20,6 @@ mod files;
 mod hackbench;
 mod irq;
 mod pingpong;
-mod random;
 mod timers;
 
 use core::fmt;

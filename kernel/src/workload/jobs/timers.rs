@@ -1,10 +1,10 @@
 //! Timers: each runs out once, not before its time, unless it is taken back.
 
-use super::random::Random;
 use super::{Fault, same};
 use crate::mm;
 use crate::task::{self, WaitQueue};
 use crate::time::{Timer, now_ns};
+use crate::workload::random::Random;
 use ::alloc::sync::Arc;
 use ::alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};

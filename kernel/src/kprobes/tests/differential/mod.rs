@@ -35,6 +35,7 @@ use crate::kprobes::{Kprobe, arm_all, disarm_all};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::quiesce;
 use crate::text::{self, Patch};
+use crate::workload::Random;
 
 /// The tests of this file: one for each group of templates.
 pub(crate) const TESTS: &[Test] = &[
@@ -89,26 +90,6 @@ fn area() -> usize {
 /// Address of tested word `n`.
 fn place(n: usize) -> usize {
     area() + 4 * (2 * n + 1)
-}
-
-/// Numbers that look random and are the same each time (xorshift64*, Vigna 2016).
-pub(super) struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 32) % n
-    }
 }
 
 /// What goes into a run and what comes out of it.

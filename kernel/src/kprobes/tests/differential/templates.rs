@@ -9,7 +9,8 @@ use core::arch::asm;
 use a64::decode::decode;
 use a64::{Class, Insn, UserRegs, classify};
 
-use super::{CODE_WORDS, LITERAL_WORDS, NZCV, Random, TESTED, area};
+use super::{CODE_WORDS, LITERAL_WORDS, NZCV, TESTED, area};
+use crate::workload::Random;
 
 /// A kind of instructions.
 pub(super) struct Group {

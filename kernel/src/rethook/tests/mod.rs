@@ -1,27 +1,28 @@
 //! Every call is accounted for and every caller gets its result, whatever is hooked.
 
-use alloc::boxed::Box;
+mod inside;
+mod load;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hint::black_box;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::hook::retired;
 use super::storage::{bytes, depth};
 use super::{
     EntryRegs, Kretprobe, Listener, MAX_ACTIVE, MAX_DATA_WORDS, Missed, Refusal, Returned, SHADOW_BYTES,
-    Verdict, arm_all, disarm_all,
+    Verdict,
 };
 use crate::arch::cpu;
 use crate::exception::PtRegs;
 use crate::ftrace::regs::{Entry, Return};
 use crate::ftrace::{FtraceRegs, Hit, Ops, SiteSet};
 use crate::kprobes::{self, Flow, Handler, Kprobe};
+use crate::ksyms;
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
-use crate::sync::{CpuPin, quiesce};
-use crate::task::{self, Prio};
-use crate::workload::{INSN, work_add, work_chain, work_fact, work_fib, work_leaf, work_sleep, work_tail};
-use crate::{ksyms, text, unwind};
+use crate::sync::CpuPin;
+use crate::task;
+use crate::workload::{INSN, work_add, work_chain, work_fact, work_fib, work_leaf, work_tail};
 
 /// The tests of this room.
 pub(crate) const TESTS: &[Test] = &[
@@ -41,14 +42,14 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "maxactive", run: maxactive },
     Test { name: "room_exhausted", run: room_exhausted },
     Test { name: "handlers_call_probed_functions", run: handlers_call_probed_functions },
-    Test { name: "disarmed_inside", run: disarmed_inside },
-    Test { name: "removed_inside", run: removed_inside },
-    Test { name: "task_ends_inside", run: task_ends_inside },
-    Test { name: "backtrace", run: backtrace },
-    Test { name: "stack_of_a_sleeper", run: stack_of_a_sleeper },
-    Test { name: "toggled_under_load", run: toggled_under_load },
-    Test { name: "registered_under_load", run: registered_under_load },
-    Test { name: "scheduler_and_interrupts", run: scheduler_and_interrupts },
+    Test { name: "disarmed_inside", run: inside::disarmed_inside },
+    Test { name: "removed_inside", run: inside::removed_inside },
+    Test { name: "task_ends_inside", run: inside::task_ends_inside },
+    Test { name: "backtrace", run: inside::backtrace },
+    Test { name: "stack_of_a_sleeper", run: inside::stack_of_a_sleeper },
+    Test { name: "toggled_under_load", run: load::toggled_under_load },
+    Test { name: "registered_under_load", run: load::registered_under_load },
+    Test { name: "scheduler_and_interrupts", run: load::scheduler_and_interrupts },
 ];
 
 /// Counts returns, and adds up what was returned.
@@ -481,312 +482,5 @@ fn handlers_call_probed_functions(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, (inner.exits(), leaves.missed_in_all(), adds.missed_in_all()), (0, 50, 50));
     check_eq!(t, leaves.missed(), Missed { in_handler: 50, ..Missed::default() });
     check_eq!(t, (leaf(), inner.exits(), depth()), (42, 1, 0));
-    Ok(())
-}
-
-/// Sleeps in `work_sleep` until it is woken by a kill; counts.
-fn sleeper(done: &Arc<AtomicU64>) -> Option<task::TaskRef> {
-    const FOR_EVER_MS: u64 = 100_000;
-    let done = done.clone();
-    task::spawn(
-        "sleeper",
-        Prio::NORMAL,
-        Box::new(move || {
-            let left = one(work_sleep, FOR_EVER_MS);
-            done.fetch_add(u64::from(left > 0), Ordering::Relaxed);
-        }),
-    )
-    .ok()
-}
-
-/// A task that is inside a hooked function, asleep.
-fn inside(t: &mut TestCtx<'_>, probe: &Kretprobe, done: &Arc<AtomicU64>) -> Result<task::TaskRef, Stop> {
-    let before = probe.active();
-    let task = sleeper(done);
-    check!(t, task.is_some());
-    check!(t, eventually(|| probe.active() == before + 1));
-    task.ok_or(Stop::Failed)
-}
-
-fn disarmed_inside(t: &mut TestCtx<'_>) -> TestResult {
-    let (count, done) = (Arc::new(Count::default()), Arc::new(AtomicU64::new(0)));
-    let probe = armed(t, "work_sleep", count.clone())?;
-    let task = inside(t, &probe, &done)?;
-    check_eq!(t, probe.disarm(), Ok(()));
-    task.kill();
-    check_eq!(t, task.join(), Ok(0));
-    // It had been caught, so it is told of.
-    check_eq!(t, (count.exits(), done.load(Ordering::Relaxed), probe.active()), (1, 1, 0));
-    Ok(())
-}
-
-fn removed_inside(t: &mut TestCtx<'_>) -> TestResult {
-    let (count, done) = (Arc::new(Count::default()), Arc::new(AtomicU64::new(0)));
-    // Those of the tests before go soon.
-    check!(t, eventually(|| retired() == 0));
-    let probe = armed(t, "work_sleep", count.clone())?;
-    let tasks = [inside(t, &probe, &done)?, inside(t, &probe, &done)?];
-    drop(probe);
-    quiesce::synchronize();
-    check_eq!(t, retired(), 1);
-    for task in &tasks {
-        task.kill();
-        check_eq!(t, task.join(), Ok(0));
-    }
-    // They returned as they should, nobody was told, and the memory is free.
-    check_eq!(t, (count.exits(), done.load(Ordering::Relaxed)), (0, 2));
-    check!(t, eventually(|| retired() == 0 && Arc::strong_count(&count) == 1));
-    Ok(())
-}
-
-/// A task that ends in the middle of hooked functions.
-#[inline(never)]
-extern "C" fn ends(depth: u64) -> u64 {
-    if black_box(depth) == 0 {
-        task::exit(7);
-    }
-    black_box(ends as extern "C" fn(u64) -> u64)(depth - 1) + 1
-}
-
-fn task_ends_inside(t: &mut TestCtx<'_>) -> TestResult {
-    const DEPTH: u64 = 9;
-    let count = Arc::new(Count::default());
-    let at = (ends as extern "C" fn(u64) -> u64 as *const ()).addr();
-    let probe = armed_at(t, at, MAX_ACTIVE, count.clone())?;
-    let before = bytes();
-    for round in 1..=20 {
-        let task = task::spawn(
-            "ends",
-            Prio::NORMAL,
-            Box::new(|| {
-                one(ends, DEPTH);
-            }),
-        )
-        .ok();
-        check_eq!(t, task.map(|task| task.join()), Some(Ok(7)));
-        check_eq!(t, (count.exits(), probe.active(), probe.missed_in_all()), (0, 0, 0));
-        check_eq!(t, probe.dropped(), round * (DEPTH + 1));
-    }
-    check!(t, eventually(|| bytes() <= before));
-    Ok(())
-}
-
-/// Names of functions, innermost first.
-type Names = Vec<&'static str>;
-
-fn names_here() -> Names {
-    let mut names = Vec::new();
-    unwind::walk(cpu::frame_pointer(), false, |frame| {
-        names.extend(ksyms::by_addr(frame.lookup_pc() as usize).map(|symbol| symbol.name));
-        true
-    });
-    names
-}
-
-/// Where a backtrace was taken at the bottom of a recursion of hooked functions.
-#[inline(never)]
-extern "C" fn bottom(left: u64) -> u64 {
-    if black_box(left) == 0 {
-        let names = names_here();
-        let own = ksyms::by_addr((bottom as extern "C" fn(u64) -> u64 as *const ()).addr());
-        let own = own.map_or("", |symbol| symbol.name);
-        return names.iter().filter(|name| **name == own).count() as u64 * 1000
-            + names.iter().filter(|name| **name == "return_trampoline").count() as u64;
-    }
-    black_box(bottom as extern "C" fn(u64) -> u64)(left - 1).wrapping_add(black_box(0))
-}
-
-fn backtrace(t: &mut TestCtx<'_>) -> TestResult {
-    const CALLS: u64 = 5;
-    let at = (bottom as extern "C" fn(u64) -> u64 as *const ()).addr();
-    let bare = one(bottom, CALLS - 1);
-    check_eq!(t, bare, CALLS * 1000);
-    let outside = names_here().len();
-    let one_hook = armed_at(t, at, MAX_ACTIVE, Arc::new(Count::default()))?;
-    check_eq!(t, one(bottom, CALLS - 1), bare);
-    // Two on each call.
-    let _two = armed_at(t, at, MAX_ACTIVE, Arc::new(Count::default()))?;
-    check_eq!(t, one(bottom, CALLS - 1), bare);
-    drop(one_hook);
-    // In the listener itself: the function has returned, its callers are there.
-    let seen = Arc::new(AtomicU64::new(0));
-    let put = seen.clone();
-    let look = OnExit(move |_: Returned<'_>, regs: &mut FtraceRegs<Return>| {
-        let mut frames = [0_u64; 64];
-        let mut len = 0;
-        unwind::walk(cpu::frame_pointer(), false, |frame| {
-            if let Some(slot) = frames.get_mut(len) {
-                *slot = frame.pc;
-                len += 1;
-            }
-            true
-        });
-        let caller = frames[..len].iter().position(|pc| *pc == regs.pc());
-        put.store(caller.map_or(0, |at| (len - at) as u64), Ordering::Relaxed);
-    });
-    let _look = armed_at(t, at, MAX_ACTIVE, Arc::new(look))?;
-    check_eq!(t, one(bottom, CALLS - 1), bare);
-    // The outermost call returned last: to this function, or to `one` where that was not inlined.
-    let frames = seen.load(Ordering::Relaxed);
-    check!(t, frames + 2 >= outside as u64 && frames <= outside as u64 + 1, "{frames} of {outside}");
-    Ok(())
-}
-
-fn stack_of_a_sleeper(t: &mut TestCtx<'_>) -> TestResult {
-    let done = Arc::new(AtomicU64::new(0));
-    let stack = |task: &task::Task| {
-        let mut names = Names::new();
-        unwind::walk_task(task, task.saved_context().fp, false, |frame| {
-            names.extend(ksyms::by_addr(frame.lookup_pc() as usize).map(|symbol| symbol.name));
-            true
-        });
-        names
-    };
-    let asleep = |task: &task::Task| eventually(|| task.state() == task::State::Sleeping);
-    let Some(bare) = sleeper(&done) else { return Err(Stop::Failed) };
-    // Before there is a hook that it could meet.
-    check!(t, asleep(&bare));
-    let probe = armed(t, "work_sleep", Arc::new(Count::default()))?;
-    let switch = armed(t, "task::schedule", Arc::new(Count::default()))?;
-    let hooked = inside(t, &probe, &done)?;
-    check!(t, asleep(&hooked));
-    let (expected, found) = (stack(&bare), stack(&hooked));
-    for task in [&bare, &hooked] {
-        task.kill();
-        check_eq!(t, task.join(), Ok(0));
-    }
-    check!(t, expected.contains(&"work_sleep"), "{expected:?}");
-    check_eq!(t, found, expected);
-    drop(switch);
-    check_eq!(t, done.load(Ordering::Relaxed), 2);
-    Ok(())
-}
-
-/// Tasks that call work_fib on every CPU until told to stop, and count.
-struct Load {
-    stop: Arc<AtomicBool>,
-    tasks: Vec<task::TaskRef>,
-    calls: Arc<AtomicU64>,
-    wrong: Arc<AtomicU64>,
-}
-
-/// `work_fib(FIB)` is FIB_CALLS calls.
-const FIB: u64 = 4;
-const FIB_CALLS: u64 = 9;
-
-impl Load {
-    fn start() -> Self {
-        let (stop, calls, wrong) =
-            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let tasks = (0..cpu::online())
-            .filter_map(|on| {
-                let (stop, calls, wrong) = (stop.clone(), calls.clone(), wrong.clone());
-                let work = Box::new(move || {
-                    let mut n = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        if one(work_fib, FIB) != 3 {
-                            wrong.fetch_add(1, Ordering::Relaxed);
-                        }
-                        n += FIB_CALLS;
-                    }
-                    calls.fetch_add(n, Ordering::Relaxed);
-                });
-                task::spawn_on("load", Prio::NORMAL, 1 << on, work).ok()
-            })
-            .collect();
-        Self { stop, tasks, calls, wrong }
-    }
-
-    /// Ends the tasks: calls, and wrong results.
-    fn end(self) -> (u64, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        for task in &self.tasks {
-            // Fails for the running task only.
-            let _ = task.join();
-        }
-        (self.calls.load(Ordering::Relaxed), self.wrong.load(Ordering::Relaxed))
-    }
-}
-
-/// While every CPU calls a function, its return probe is armed and disarmed a thousand times. A second one, armed all the
-/// while, is told of every return, exactly.
-fn toggled_under_load(t: &mut TestCtx<'_>) -> TestResult {
-    const TIMES: usize = 1000;
-    const TURN: usize = 100;
-    check_eq!(t, fib_calls(FIB), FIB_CALLS);
-    let (steady, toggled) = (Arc::new(Count::default()), Arc::new(Count::default()));
-    let counter = armed(t, "work_fib", steady.clone())?;
-    let probe = armed(t, "work_fib", toggled.clone())?;
-    let load = Load::start();
-    let mut result = Ok(());
-    for i in 0..TIMES {
-        result = result.and_then(|()| probe.disarm()).and_then(|()| probe.arm());
-        // On one CPU the callers run only when they are let.
-        if i % TURN == 0 {
-            task::yield_now();
-        }
-    }
-    let (calls, wrong) = load.end();
-    check_eq!(t, result, Ok(()));
-    check_eq!(t, wrong, 0);
-    check_eq!(t, steady.exits() + counter.missed_in_all(), calls);
-    check_eq!(t, (counter.active(), probe.active()), (0, 0));
-    diag!(t, "{calls} calls, {} returns of the toggled probe", toggled.exits());
-    check!(t, toggled.exits() > 0 && toggled.exits() <= calls);
-    Ok(())
-}
-
-/// The same with a probe that is registered and removed, so that hooks are freed while calls name them.
-fn registered_under_load(t: &mut TestCtx<'_>) -> TestResult {
-    const TIMES: usize = 300;
-    let steady = Arc::new(Count::default());
-    let counter = armed(t, "work_fib", steady.clone())?;
-    let load = Load::start();
-    let (mut refused, mut gone) = (None, Vec::new());
-    for _ in 0..TIMES {
-        let count = Arc::new(Count::default());
-        match Kretprobe::register(counter.function() as usize, None, count.clone()) {
-            Ok(probe) => refused = refused.or(probe.arm().err()),
-            Err(refusal) => refused = refused.or(Some(refusal)),
-        }
-        gone.push(count);
-    }
-    let (calls, wrong) = load.end();
-    check_eq!(t, refused, None);
-    check_eq!(t, wrong, 0);
-    check_eq!(t, steady.exits() + counter.missed_in_all(), calls);
-    check!(t, eventually(|| gone.iter().all(|count| Arc::strong_count(count) == 1)));
-    Ok(())
-}
-
-/// Every function that can be, of the scheduler, the timers and the interrupt path, while tasks switch and sleep.
-fn scheduler_and_interrupts(t: &mut TestCtx<'_>) -> TestResult {
-    let count = Arc::new(Count::default());
-    let mut probes = Vec::new();
-    let mut refused = 0;
-    let wanted =
-        |name: &str| ["task::", "time::", "irq::", "sync::"].iter().any(|room| name.starts_with(room));
-    for site in crate::ftrace::sites() {
-        if !ksyms::by_addr(site.function).is_some_and(|symbol| wanted(symbol.name)) {
-            continue;
-        }
-        match Kretprobe::register(site.function, Some(MAX_ACTIVE), count.clone()) {
-            Ok(probe) => probes.push(probe),
-            Err(_) => refused += 1,
-        }
-    }
-    let all: Vec<_> = probes.iter().collect();
-    let armed = arm_all(&all);
-    let load = Load::start();
-    let busy = eventually(|| count.exits() > 2000);
-    let (calls, wrong) = load.end();
-    let disarmed = disarm_all(&all);
-    check_eq!(t, (armed, disarmed), (Ok(()), Ok(())));
-    let missed: u64 = probes.iter().map(Kretprobe::missed_in_all).sum();
-    diag!(t, "{} functions, {refused} refused, {} returns, {missed} missed", probes.len(), count.exits());
-    check!(t, busy && probes.len() > 50 && calls > 0);
-    check_eq!(t, wrong, 0);
-    let text = text::ranges::Region::Text;
-    check!(t, probes.iter().all(|probe| text.range().contains(&(probe.function() as usize))));
     Ok(())
 }
