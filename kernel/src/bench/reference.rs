@@ -47,6 +47,7 @@ const REFERENCES: &[Reference] = &[
     row("kprobe/arm-1000", 3_900, 150),
     row("ftrace/ops-empty", 40, 38),
     row("ftrace/two-ops-empty", 220, 80),
+    row("ftrace/direct-empty", 18, 18),
     row("ftrace/function-record", 669, 150),
     row("ftrace/enable-all-per-site", 1_439, 80),
 ];

@@ -12,11 +12,9 @@
 //
 // Everything below is needed: nine argument registers and SP, FP, LR, PC are saved because a callback may read and change
 // them; the two frame records that a backtrace needs are laid out to be four of those words (regs.rs).
-.section .noinstr.text, "ax"
-.balign 64
-.global ftrace_caller
-.type ftrace_caller, %function
-ftrace_caller:
+
+// From the entry to the callback; leaves x11 with the ops.
+.macro ftrace_call
     ldr     x11, [x30, #-16]                        // the ops of this site
     stp     x0, x1, [sp, #-{size}]!
     stp     x2, x3, [sp, #{x} + 16 * 1]
@@ -32,8 +30,10 @@ ftrace_caller:
     mov     x1, x9                                  // parent_ip
     mov     x2, x11                                 // ops
     mov     x3, sp                                  // regs
-    ldr     x11, [x11, #{entry}]
-    blr     x11
+.endm
+
+// What the callbacks have left; x9 is where to go on.
+.macro ftrace_restore
     ldp     x29, x30, [sp, #{fp}]
     ldr     x9, [sp, #{pc}]
     ldr     x8, [sp, #{x} + 8 * 8]
@@ -41,5 +41,39 @@ ftrace_caller:
     ldp     x4, x5, [sp, #{x} + 16 * 2]
     ldp     x2, x3, [sp, #{x} + 16 * 1]
     ldp     x0, x1, [sp], #{size}
+.endm
+
+.section .noinstr.text, "ax"
+.balign 64
+.global ftrace_caller
+.type ftrace_caller, %function
+ftrace_caller:
+    ftrace_call
+    ldr     x11, [x11, #{entry}]
+    blr     x11
+    ftrace_restore
     ret     x9                                      // into the function, or wherever a callback sent it
 .size ftrace_caller, . - ftrace_caller
+
+// The same for a function with a direct call (direct.rs) beside others: behind the callbacks its trampoline is entered as if the function's branch had led there, with x9 and x30 as the callbacks have left them. The ops
+// is kept over the calls, for the literal may change meanwhile.
+.balign 64
+.global ftrace_direct_caller
+.type ftrace_direct_caller, %function
+ftrace_direct_caller:
+    ftrace_call
+    str     x11, [sp, #-16]!
+    ldr     x11, [x11, #{entry}]
+    blr     x11
+    ldr     x11, [sp], #16
+    ftrace_restore
+    ldr     x10, [x11, #{direct_of}]
+    cbz     x10, 1f                                 // the direct call has gone meanwhile
+    ldr     x16, [x10, #{direct}]
+    cbz     x16, 1f
+    mov     x10, x30
+    mov     x30, x9                                 // where the trampoline is to go on
+    mov     x9, x10                                 // the function's return address
+    br      x16
+1:  ret     x9
+.size ftrace_direct_caller, . - ftrace_direct_caller

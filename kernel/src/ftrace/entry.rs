@@ -13,6 +13,8 @@ global_asm!(
     link = const layout::LINK,
     pc = const layout::PC,
     entry = const Ops::ENTRY_AT,
+    direct_of = const Ops::DIRECT_OF_AT,
+    direct = const Ops::DIRECT_AT,
 );
 
 /// Where the branch of a traced site leads.
@@ -21,4 +23,12 @@ pub(super) fn ftrace_caller() -> usize {
         fn ftrace_caller();
     }
     (ftrace_caller as *const ()).addr()
+}
+
+/// The same where a direct call comes behind the callbacks.
+pub(super) fn ftrace_direct_caller() -> usize {
+    unsafe extern "C" {
+        fn ftrace_direct_caller();
+    }
+    (ftrace_direct_caller as *const ()).addr()
 }

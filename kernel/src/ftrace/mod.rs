@@ -35,8 +35,10 @@
 //! | `regs` | what a branch can save, and a hooked return |
 //! | `entry` | the trampoline |
 //! | `ops` | who listens; registering; several at one site |
+//! | `direct` | a trampoline of one's own |
 //! | `recursion` | a callback does not trace itself |
 
+pub(crate) mod direct;
 mod entry;
 mod ops;
 mod recursion;

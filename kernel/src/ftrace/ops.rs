@@ -5,6 +5,8 @@
 //!   none                          the no-op ops                (the branch is a NOP)
 //!   one                           the ops itself               its callback, behind the recursion guard
 //!   several                       a combination of them        each callback in the order of registration
+//!   one, a direct call            the ops                      (the branch leads to its trampoline: `direct`)
+//!   a direct call and others      a combination of them        each callback; the trampoline comes last
 //! ```
 //!
 //! So a hit looks nothing up: no hash, no list of all ops. A combination is made when the first site needs it, is shared by
@@ -18,6 +20,7 @@
 //! | the first ops of a site | literal, then NOP → BL |
 //! | one more, one less | literal alone: who reads it calls the ones before or the ones after |
 //! | the last goes | BL → NOP; when every CPU has synchronised, the literal |
+//! | a direct call comes or goes beside others | literal, then BL → BL |
 //!
 //! All sites of a change are one batch of `text`.
 
@@ -25,11 +28,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
+use a64::{Insn, encode};
 use tracecore::errno::Errno;
 use tracecore::misses::{Cause, Layer, Table};
 
+use super::direct::Trampoline;
+use super::entry;
 use super::recursion::{self, Entered};
 use super::regs::FtraceRegs;
 use super::site_set::SiteSet;
@@ -69,10 +75,15 @@ pub(crate) struct Ops {
     /// Changes where the function goes on: at most one such ops may have a function.
     redirects: bool,
     running: AtomicBool,
+    /// Whose trampoline is entered behind the callbacks: its own, if it is one of a direct call; for a combination that of
+    /// its member. Null: nobody's.
+    direct_of: AtomicPtr<Ops>,
+    /// That trampoline; 0 while it is not registered.
+    direct: AtomicUsize,
     /// For the callback's own use.
     pub(crate) private: AtomicU64,
     missed: [AtomicU64; MAX_CPUS],
-    /// Of a combination.
+    /// Of a combination; the direct call is not among them.
     members: &'static [&'static Ops],
 }
 
@@ -83,8 +94,16 @@ static NOP_OPS: Ops = Ops::with("nop", ignore, ignored);
 
 fn ignored(_: &Hit<'_>, _: &mut FtraceRegs) {}
 
+impl core::fmt::Debug for Ops {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl Ops {
     pub(super) const ENTRY_AT: usize = offset_of!(Ops, entry);
+    pub(super) const DIRECT_OF_AT: usize = offset_of!(Ops, direct_of);
+    pub(super) const DIRECT_AT: usize = offset_of!(Ops, direct);
 
     const fn with(name: &'static str, entry: Entry, callback: Callback) -> Self {
         Self {
@@ -93,6 +112,8 @@ impl Ops {
             name,
             redirects: false,
             running: AtomicBool::new(false),
+            direct_of: AtomicPtr::new(core::ptr::null_mut()),
+            direct: AtomicUsize::new(0),
             private: AtomicU64::new(0),
             missed: [const { AtomicU64::new(0) }; MAX_CPUS],
             members: &[],
@@ -115,6 +136,11 @@ impl Ops {
         Self::with(name, entry, callback)
     }
 
+    /// One that has no callback: the function's branch leads to a trampoline ([`super::direct`]).
+    pub(crate) const fn direct(name: &'static str) -> Self {
+        Self::with(name, ignore, ignored)
+    }
+
     pub(super) fn nop() -> &'static Self {
         &NOP_OPS
     }
@@ -127,6 +153,18 @@ impl Ops {
     /// May it change where a function goes on?
     pub(crate) fn redirects(&self) -> bool {
         self.redirects
+    }
+
+    /// The trampoline that its functions enter, if it is registered for a direct call.
+    pub(crate) fn trampoline(&self) -> Option<usize> {
+        let direct = self.direct.load(Ordering::Relaxed);
+        (direct != 0).then_some(direct)
+    }
+
+    /// Whose trampoline comes behind its callbacks.
+    fn direct_of(&self) -> Option<&'static Ops> {
+        // SAFETY: what is stored there is null or an ops, which lives for ever.
+        unsafe { self.direct_of.load(Ordering::Relaxed).as_ref() }
     }
 
     fn is_nop(&'static self) -> bool {
@@ -199,6 +237,7 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
 });
 
 /// A registered ops; dropping it unregisters.
+#[derive(Debug)]
 #[must_use = "dropping it unregisters"]
 pub(crate) struct Registered {
     ops: &'static Ops,
@@ -210,11 +249,33 @@ pub(crate) struct Registered {
 /// EBUSY: it is registered, or another one redirects one of the functions. ENOSPC: too many combinations. Those of the patch.
 /// Nothing has changed then.
 pub(crate) fn register(ops: &'static Ops, sites: SiteSet) -> Result<Registered, Errno> {
+    add(ops, None, sites)
+}
+
+/// The same for an ops that [`Ops::direct`] has made: has each function in `sites` enter the trampoline.
+///
+/// # Errors
+/// As [`register`]; EBUSY also if one of the functions has a direct call.
+pub(super) fn register_direct(
+    ops: &'static Ops,
+    trampoline: Trampoline,
+    sites: SiteSet,
+) -> Result<Registered, Errno> {
+    add(ops, Some(trampoline), sites)
+}
+
+fn add(ops: &'static Ops, direct: Option<Trampoline>, sites: SiteSet) -> Result<Registered, Errno> {
     let mut registry = REGISTRY.lock();
     if registry.users.iter().any(|user| core::ptr::eq(user.ops, ops)) {
         return Err(Errno::EBUSY);
     }
-    registry.may_redirect(ops, &sites)?;
+    if let Some(trampoline) = direct {
+        ops.direct_of.store(core::ptr::from_ref(ops).cast_mut(), Ordering::Relaxed);
+        registry.may_use(ops, &sites)?;
+        ops.direct.store(trampoline.addr(), Ordering::Relaxed);
+    } else {
+        registry.may_use(ops, &sites)?;
+    }
     if !registry.known.iter().any(|known| core::ptr::eq(*known, ops)) {
         registry.known.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         registry.known.push(ops);
@@ -224,6 +285,7 @@ pub(crate) fn register(ops: &'static Ops, sites: SiteSet) -> Result<Registered, 
     ops.running.store(true, Ordering::Release);
     if let Err(e) = registry.update(&sites) {
         ops.running.store(false, Ordering::Release);
+        ops.direct.store(0, Ordering::Relaxed);
         registry.users.pop();
         return Err(e);
     }
@@ -237,7 +299,7 @@ impl Registered {
     /// As [`register`].
     pub(crate) fn set_sites(&self, sites: SiteSet) -> Result<(), Errno> {
         let mut registry = REGISTRY.lock();
-        registry.may_redirect(self.ops, &sites)?;
+        registry.may_use(self.ops, &sites)?;
         let Some(user) = registry.users.iter_mut().find(|user| core::ptr::eq(user.ops, self.ops)) else {
             return Err(Errno::ENOENT);
         };
@@ -250,6 +312,43 @@ impl Registered {
         }
         result
     }
+
+    /// Of a direct call: has its functions enter another trampoline from now on. Returns where the old one was.
+    ///
+    /// # Errors
+    /// Those of the patch; nothing has changed then.
+    pub(super) fn set_direct(&self, to: Trampoline) -> Result<usize, Errno> {
+        let registry = REGISTRY.lock();
+        let Some(user) = registry.users.iter().find(|user| core::ptr::eq(user.ops, self.ops)) else {
+            return Err(Errno::ENOENT);
+        };
+        let mut batch = Transaction::default();
+        for n in user.sites.numbers() {
+            let (Some(site), Some(&named)) = (sites::nth(n), registry.named.get(n)) else { continue };
+            if core::ptr::eq(named, self.ops) {
+                let from = branch_of(site, named)?;
+                site.branch_to(to.addr())
+                    .and_then(|to| site.rebranch(&mut batch, from, to))
+                    .map_err(PatchError::errno)?;
+            }
+        }
+        commit(batch)?;
+        Ok(self.ops.direct.swap(to.addr(), Ordering::Relaxed))
+    }
+}
+
+/// The word of a site whose literal names `ops`: a NOP, or a branch to one of the two trampolines of this room or to that
+/// of a direct call.
+fn branch_of(site: Site, ops: &'static Ops) -> Result<Insn, Errno> {
+    if ops.is_nop() {
+        return Ok(encode::nop());
+    }
+    let target = match ops.direct_of() {
+        None => entry::ftrace_caller(),
+        Some(direct) if core::ptr::eq(direct, ops) => ops.direct.load(Ordering::Relaxed),
+        Some(_) => entry::ftrace_direct_caller(),
+    };
+    site.branch_to(target).map_err(PatchError::errno)
 }
 
 impl Drop for Registered {
@@ -261,8 +360,10 @@ impl Drop for Registered {
         let user = registry.users.remove(at);
         // From here on nothing calls it; whoever is in its callback leaves it before the quiet point.
         user.ops.running.store(false, Ordering::Release);
-        if let Err(e) = registry.update(&user.sites) {
-            log::error!("ftrace: the sites of {} stay on: {e:?}", user.ops.name);
+        match registry.update(&user.sites) {
+            // Who has read the literal before does not enter the trampoline any more.
+            Ok(()) => user.ops.direct.store(0, Ordering::Relaxed),
+            Err(e) => log::error!("ftrace: the sites of {} stay on: {e:?}", user.ops.name),
         }
         drop(registry);
         quiesce::synchronize();
@@ -270,12 +371,18 @@ impl Drop for Registered {
 }
 
 impl Registry {
-    fn may_redirect(&self, ops: &'static Ops, sites: &SiteSet) -> Result<(), Errno> {
-        let mut others = self.users.iter().filter(|user| user.ops.redirects && !core::ptr::eq(user.ops, ops));
-        if ops.redirects && others.any(|user| !user.sites.intersection(sites).is_empty()) {
-            return Err(Errno::EBUSY);
+    /// A function has one ops at most that redirects it, and one direct call.
+    fn may_use(&self, ops: &'static Ops, sites: &SiteSet) -> Result<(), Errno> {
+        let excludes = |other: &'static Ops| {
+            !core::ptr::eq(other, ops)
+                && (ops.redirects && other.redirects
+                    || ops.direct_of().is_some() && other.direct_of().is_some())
+        };
+        let mut others = self.users.iter().filter(|user| excludes(user.ops));
+        match others.any(|user| !user.sites.intersection(sites).is_empty()) {
+            true => Err(Errno::EBUSY),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes the text of these sites what the users want.
@@ -296,12 +403,12 @@ impl Registry {
                 continue;
             }
             changes.push((n, ops));
-            match (was.is_nop(), ops.is_nop()) {
-                (true, _) => site.turn_on(&mut batch).and_then(|()| site.name(&mut batch, was, ops)),
-                (false, false) => site.name(&mut batch, was, ops),
-                (false, true) => site.turn_off(&mut batch).and_then(|()| site.name(&mut gone, was, ops)),
-            }
-            .map_err(PatchError::errno)?;
+            let (from, to) = (branch_of(site, was)?, branch_of(site, ops)?);
+            // The literal goes first, and is the last to go.
+            let literals = if ops.is_nop() { &mut gone } else { &mut batch };
+            site.name(literals, was, ops)
+                .and_then(|()| if from == to { Ok(()) } else { site.rebranch(&mut batch, from, to) })
+                .map_err(PatchError::errno)?;
         }
         commit(batch)?;
         let touched = match &self.touched {
@@ -331,8 +438,13 @@ impl Registry {
     }
 
     fn combination(&mut self, members: Vec<&'static Ops>) -> Result<&'static Ops, Errno> {
+        let mut members = members;
+        let direct = members.iter().find_map(|ops| ops.direct_of());
+        members.retain(|ops| ops.direct_of().is_none());
+        let direct = direct.map_or(core::ptr::null_mut(), |ops| core::ptr::from_ref(ops).cast_mut());
         let same = |known: &&&'static Ops| {
-            known.members.len() == members.len()
+            known.direct_of.load(Ordering::Relaxed) == direct
+                && known.members.len() == members.len()
                 && known.members.iter().zip(&members).all(|(a, b)| core::ptr::eq(*a, *b))
         };
         if let Some(known) = self.combinations.iter().find(same) {
@@ -344,6 +456,7 @@ impl Registry {
         self.combinations.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let mut ops = Ops::with("several", each, ignored);
         ops.members = Vec::leak(members);
+        ops.direct_of = AtomicPtr::new(direct);
         let ops: &'static Ops = Box::leak(Box::new(ops));
         self.combinations.push(ops);
         Ok(ops)

@@ -6,7 +6,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use tracecore::errno::Errno;
 
-use super::entry::ftrace_caller;
 use super::ops::Ops;
 use crate::text::{self, OwnedWord, PatchError, Transaction};
 
@@ -37,8 +36,9 @@ impl Site {
         self.function + 4
     }
 
-    fn branch(self) -> Result<Insn, PatchError> {
-        encode::bl_to(self.branch_at() as u64, ftrace_caller() as u64)
+    /// The branch to a trampoline.
+    pub(super) fn branch_to(self, target: usize) -> Result<Insn, PatchError> {
+        encode::bl_to(self.branch_at() as u64, target as u64)
             .map_err(|_| PatchError::NotText { addr: self.branch_at() })
     }
 
@@ -57,14 +57,9 @@ impl Site {
         batch.push_literal(self.literal_at(), address_of(from), address_of(to))
     }
 
-    /// Adds to a batch that the site's branch is taken.
-    pub(super) fn turn_on(self, batch: &mut Transaction) -> Result<(), PatchError> {
-        batch.push(self.branch_at(), encode::nop(), self.branch()?)
-    }
-
-    /// Adds to a batch that it is not.
-    pub(super) fn turn_off(self, batch: &mut Transaction) -> Result<(), PatchError> {
-        batch.push(self.branch_at(), self.branch()?, encode::nop())
+    /// Adds to a batch that the site's word changes: a NOP or a branch before and after.
+    pub(super) fn rebranch(self, batch: &mut Transaction, from: Insn, to: Insn) -> Result<(), PatchError> {
+        batch.push(self.branch_at(), from, to)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::event::write;
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
+use crate::ftrace::direct::{self, Trampoline, saving_trampoline};
 use crate::ftrace::{self, FtraceRegs, Hit, Ops, SiteSet, site_of};
 use crate::ksyms;
 use core::hint::black_box;
@@ -10,6 +11,7 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "ftrace/ops-empty", run: ops_empty },
     Bench { name: "ftrace/ops-guarded-empty", run: guarded_empty },
     Bench { name: "ftrace/two-ops-empty", run: two_ops_empty },
+    Bench { name: "ftrace/direct-empty", run: direct_empty },
     Bench { name: "ftrace/function-record", run: function_record },
     Bench { name: "ftrace/enable-all-per-site", run: enable_all },
 ];
@@ -17,6 +19,7 @@ pub(super) const BENCHES: &[Bench] = &[
 static BARE: Ops = Ops::bare("bench_bare", nothing_bare, nothing);
 static ONE: Ops = Ops::new("bench_one", nothing);
 static TWO: Ops = Ops::new("bench_two", nothing);
+static DIRECT: Ops = Ops::direct("bench_direct");
 /// For all functions: it must not trace what the bench itself needs.
 static ALL: Ops = Ops::bare("bench_all", nothing_bare, nothing);
 
@@ -61,6 +64,34 @@ fn guarded_empty(b: &mut Bencher) -> BenchResult {
 
 fn two_ops_empty(b: &mut Bencher) -> BenchResult {
     extra(b, &[&ONE, &TWO])
+}
+
+// Rust would give the empty function a frame.
+core::arch::global_asm!(
+    ".pushsection .noinstr.text, \"ax\"",
+    ".global bench_nothing",
+    ".type bench_nothing, %function",
+    "bench_nothing: ret",
+    ".size bench_nothing, . - bench_nothing",
+    ".popsection",
+);
+saving_trampoline!("bench_trampoline", bench_nothing);
+
+unsafe extern "C" {
+    fn bench_nothing();
+    fn bench_trampoline();
+}
+
+/// A direct call to a trampoline that saves the arguments and calls an empty function.
+fn direct_empty(b: &mut Bencher) -> BenchResult {
+    // SAFETY: made by `saving_trampoline`, and part of the image.
+    let trampoline = unsafe { Trampoline::at((bench_trampoline as *const ()).addr()) };
+    let sites = traced_only()?;
+    b.extra(
+        1000,
+        || black_box(traced as fn())(),
+        || direct::register(&DIRECT, trampoline, sites).map_err(|_| Skip("not registered")),
+    )
 }
 
 /// The tracer `function`: a record in the ring.

@@ -9,6 +9,8 @@
 //! | `set_ftrace_filter`, `set_ftrace_notrace` | which the tracer traces |
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use core::fmt::Write;
 
 use tracecore::errno::Errno;
@@ -17,6 +19,7 @@ use super::filter::{List, name};
 use crate::fs::textfs::{Pieces, Text};
 use crate::fs::tracefs;
 use crate::ftrace::{self, Site, SiteSet};
+use crate::ksyms;
 
 /// Functions that one piece of a listing has.
 const BATCH: usize = 64;
@@ -41,16 +44,29 @@ pub(super) fn init() {
     }
 }
 
-/// The columns of Linux: how many, then flags (`I` may redirect it, `O` its literal names the one ops), then who.
+/// The columns of Linux: how many, then flags (`I` may redirect it, `D` a direct call, `O` its literal names the one ops),
+/// then who, and where the direct call leads.
 fn with_listeners(site: Site, out: &mut dyn Write) -> core::fmt::Result {
     let ops = ftrace::listeners(site);
     let redirected = if ops.iter().any(|ops| ops.redirects()) { 'I' } else { ' ' };
     let own = if ops.len() == 1 { 'O' } else { ' ' };
-    write!(out, "{} ({})   {redirected}   {own}   ", name(site), ops.len())?;
+    let direct = if ops.iter().any(|ops| ops.trampoline().is_some()) { 'D' } else { ' ' };
+    write!(out, "{} ({})   {redirected} {direct} {own}   ", name(site), ops.len())?;
     for ops in ops {
-        write!(out, "\tops: {}", ops.name())?;
+        match ops.trampoline() {
+            None => write!(out, "\tops: {}", ops.name())?,
+            Some(at) => write!(out, "\tdirect({})-->{}", ops.name(), symbol(at))?,
+        }
     }
     out.write_char('\n')
+}
+
+/// An address as a function's name and how far behind it.
+fn symbol(at: usize) -> String {
+    ksyms::by_addr(at).map_or_else(
+        || format!("{at:#x}"),
+        |symbol| format!("{}+{:#x}", symbol.name, at as u64 - symbol.start),
+    )
 }
 
 fn listing(sites: SiteSet, show: fn(Site, &mut dyn Write) -> core::fmt::Result) -> Pieces {
