@@ -1,0 +1,36 @@
+//! BPF, the machine: instructions, text, an interpreter.
+//!
+//! The source is RFC 9669 ("BPF Instruction Set Architecture"); where it is silent, what Linux does.
+//!
+//! ```text
+//!   text ──parse──┐                       ┌──print──▶ text
+//!                 ▼                       │
+//!   bytes ──▶ Program (structure checked) ─┤
+//!                                         └──▶ interp::run, with an Env for memory and helpers
+//! ```
+//!
+//! | room | what |
+//! |---|---|
+//! | [`insn`] | 8 bytes, field by field |
+//! | [`op`] | what an instruction means; decode and encode |
+//! | [`program`] | many of them, with jumps that lead somewhere |
+//! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
+//! | [`interp`] | runs them |
+//!
+//! Pure: no unsafe, no state, nothing of a machine. What runs in a probe ([`interp`]) allocates nothing and cannot panic.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod insn;
+pub mod interp;
+pub mod op;
+pub mod program;
+pub mod text;
+
+pub use insn::Insn;
+pub use op::{Op, Reg};
+pub use program::{Invalid, Program};
