@@ -120,6 +120,8 @@ fn init() {
     fs::init().expect("memory for the file systems");
     // Rings, events, and their files.
     trace::init().expect("memory for the trace rings");
+    // Patches to try.
+    workload::init();
     // Crashes on purpose.
     provoke::init();
     // The shell.

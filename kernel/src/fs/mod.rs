@@ -24,6 +24,7 @@ pub(crate) mod events;
 pub(crate) mod fat;
 mod initramfs;
 mod kmsg;
+pub(crate) mod livepatch;
 pub(crate) mod pipe;
 pub(crate) mod procfs;
 mod ramfs;

@@ -13,6 +13,8 @@
 //!                     tracing/        the same tree as above
 //! ```
 //!
+//! Beside them lies `livepatch`, in [`sysfs_kernel`].
+//!
 //! Files are [`Text`](super::textfs::Text); directories are [`Dir`].
 
 use super::textfs::Dir;
@@ -24,6 +26,7 @@ use tracecore::errno::Errno;
 
 static TRACEFS: Once<Arc<Dir>> = Once::new();
 static DEBUGFS: Once<Arc<Dir>> = Once::new();
+static SYSFS_KERNEL: Once<Arc<Dir>> = Once::new();
 
 /// The root of tracefs.
 pub(crate) fn tracefs() -> &'static Arc<Dir> {
@@ -35,10 +38,16 @@ pub(crate) fn debugfs() -> &'static Arc<Dir> {
     DEBUGFS.get_or_init(|| Dir::new(0o700, Refusals::TRACEFS))
 }
 
+/// `/sys/kernel`.
+pub(crate) fn sysfs_kernel() -> &'static Arc<Dir> {
+    SYSFS_KERNEL.get_or_init(|| Dir::new(0o755, Refusals::TRACEFS))
+}
+
 /// Mounts both, and makes the directories of sysfs that they lie in.
 pub(crate) fn mount() -> Result<(), Errno> {
     let sys = Dir::new(0o755, Refusals::TRACEFS);
-    let kernel = sys.dir("kernel", 0o755);
+    let kernel = sysfs_kernel();
+    sys.add("kernel", kernel.clone());
     kernel.dir("tracing", 0o755);
     kernel.dir("debug", 0o755);
     vfs::mount("sysfs", "/sys", sys)?;

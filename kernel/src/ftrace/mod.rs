@@ -36,10 +36,12 @@
 //! | `entry` | the trampoline |
 //! | `ops` | who listens; registering; several at one site |
 //! | `direct` | a trampoline of one's own |
+//! | `livepatch` | another function in the place of one |
 //! | `recursion` | a callback does not trace itself |
 
 pub(crate) mod direct;
 mod entry;
+pub(crate) mod livepatch;
 mod ops;
 mod recursion;
 pub(crate) mod regs;

@@ -74,6 +74,8 @@ pub(crate) struct Ops {
     name: &'static str,
     /// Changes where the function goes on: at most one such ops may have a function.
     redirects: bool,
+    /// Called without the recursion guard, also where others that need it are called.
+    bare: bool,
     running: AtomicBool,
     /// Whose trampoline is entered behind the callbacks: its own, if it is one of a direct call; for a combination that of
     /// its member. Null: nobody's.
@@ -111,6 +113,7 @@ impl Ops {
             callback,
             name,
             redirects: false,
+            bare: false,
             running: AtomicBool::new(false),
             direct_of: AtomicPtr::new(core::ptr::null_mut()),
             direct: AtomicUsize::new(0),
@@ -131,9 +134,15 @@ impl Ops {
     }
 
     /// A listener whose callback is called with nothing around it: it may be called in the midst of itself, may be preempted,
-    /// and is called for a while after it was unregistered. Where it shares a function with others it is called as they are.
+    /// and is called for a while after it was unregistered. Where it shares a function with others its callback is called
+    /// with preemption off, and in the midst of itself or of theirs all the same.
     pub(crate) const fn bare(name: &'static str, entry: Entry, callback: Callback) -> Self {
-        Self::with(name, entry, callback)
+        Self { bare: true, ..Self::with(name, entry, callback) }
+    }
+
+    /// The same, for a callback that changes where a function goes on.
+    pub(crate) const fn redirecting_bare(name: &'static str, entry: Entry, callback: Callback) -> Self {
+        Self { redirects: true, ..Self::bare(name, entry, callback) }
     }
 
     /// One that has no callback: the function's branch leads to a trampoline ([`super::direct`]).
@@ -191,8 +200,13 @@ noinstr! {
     /// Several, in order; the guard is the same for all.
     extern "C" fn each(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
         let Some(_entered) = recursion::enter() else {
-            for one in ops.members {
-                miss(one);
+            // Called from a callback, whose guard holds off preemption.
+            for &ops in ops.members {
+                if !ops.bare {
+                    miss(ops);
+                } else if ops.running.load(Ordering::Acquire) {
+                    (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
+                }
             }
             return;
         };

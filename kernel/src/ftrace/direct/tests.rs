@@ -127,6 +127,7 @@ fn alone(t: &mut TestCtx<'_>) -> TestResult {
 fn beside_others(t: &mut TestCtx<'_>) -> TestResult {
     seen();
     let counted = || COUNT.private.swap(0, Ordering::Relaxed);
+    counted();
     let direct = on(t, &DIRECT, to_first(), here(&[traced]))?;
     let beside = ftrace::register(&COUNT, here(&[traced, other])).map_err(|e| failed(t, e))?;
     check_eq!(t, (calls(traced), calls(other), seen(), counted()), (400, 10_000, (10, 0, ARGS), 20));
