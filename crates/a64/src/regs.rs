@@ -132,14 +132,14 @@ pub struct CallRegs {
     pub x: [u64; 9],
     /// The stack pointer.
     pub sp: u64,
-    /// The frame pointer, x29.
-    pub fp: u64,
-    /// The link register, x30.
-    pub lr: u64,
     /// Where the record made of `fp` and `lr` lies, for a trampoline that has made the other one, too.
     pub link: u64,
     /// The address of the next instruction.
     pub pc: u64,
+    /// The frame pointer, x29.
+    pub fp: u64,
+    /// The link register, x30.
+    pub lr: u64,
 }
 
 impl CallRegs {

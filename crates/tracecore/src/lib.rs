@@ -25,6 +25,7 @@
 //! | [`reentry`] | the state of a CPU between the exceptions of a hit | yes |
 //! | [`misses`] | what was not recorded, and why | |
 //! | [`glob`] | patterns over names | yes |
+//! | [`function_command`] | commands of `set_ftrace_filter` | |
 //! | [`symtab`], [`symbolize`] | addresses to names and back | yes |
 //! | [`keys`] | the jump table of static keys | |
 //! | [`errno`] | error numbers | yes |
@@ -44,6 +45,7 @@ pub mod error_log;
 pub mod event;
 pub mod fetch;
 pub mod filter;
+pub mod function_command;
 pub mod glob;
 pub mod keys;
 pub mod misses;

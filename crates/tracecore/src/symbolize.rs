@@ -24,6 +24,35 @@ pub trait Symbolizer {
     fn constant_text(&self, _address: u64) -> Option<Vec<u8>> {
         None
     }
+
+    /// Puts the arguments that a function was called with, by name and type, given what the registers of arguments held.
+    /// False, and nothing put, when it is not known which the function has.
+    fn arguments(&self, _function: u64, _registers: &[u64], _out: &mut Vec<u8>) -> bool {
+        false
+    }
+}
+
+/// How tracers name an address; the options `sym-offset` and `sym-addr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Naming {
+    /// `name+0x4/0x80` instead of `name`.
+    pub offset: bool,
+    /// ` <ffff80008010fb8c>` behind it.
+    pub address: bool,
+}
+
+/// Prints an address so.
+pub struct AsNamed<'a>(pub &'a dyn Symbolizer, pub u64, pub Naming);
+
+impl fmt::Display for AsNamed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self(symbols, address, naming) = self;
+        match naming.offset {
+            true => WithOffset(symbols, address).fmt(f)?,
+            false => NameOnly(symbols, address).fmt(f)?,
+        }
+        if naming.address { write!(f, " <{address:016x}>") } else { Ok(()) }
+    }
 }
 
 impl Symbolizer for crate::symtab::Symtab<'_> {

@@ -78,6 +78,8 @@ pub struct Style {
     pub symbol_offset: bool,
     /// The address behind a name.
     pub symbol_address: bool,
+    /// The short columns of a dump, with times in microseconds since this one.
+    pub since: Option<u64>,
 }
 
 impl Default for Style {
@@ -91,6 +93,7 @@ impl Default for Style {
             prints_only: false,
             symbol_offset: false,
             symbol_address: false,
+            since: None,
         }
     }
 }
@@ -152,11 +155,21 @@ pub fn line(
 /// Puts the columns before the record's own text.
 fn prefix(found: Found<'_>, header: Header, comm: Option<&[u8]>, style: &Style, out: &mut Vec<u8>) {
     const COMM_WIDTH: usize = 16;
+    const SHORT_COMM_WIDTH: usize = 8;
+    let width = if style.since.is_some() { SHORT_COMM_WIDTH } else { COMM_WIDTH };
     let comm = if header.pid == 0 { b"<idle>" } else { comm.unwrap_or(b"<...>") };
-    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len()).min(COMM_WIDTH);
+    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len()).min(width);
     let comm = comm.get(..end).unwrap_or_default();
-    out.resize(out.len() + (COMM_WIDTH - comm.len()), b' ');
+    out.resize(out.len() + (width - comm.len()), b' ');
     out.extend_from_slice(comm);
+    if let Some(since) = style.since {
+        put!(out, "-{:<7} {:3}", header.pid, found.cpu);
+        out.extend_from_slice(&context(header));
+        return match style.times {
+            Times::Nanoseconds => put!(out, " {:4}us : ", found.time.saturating_sub(since) / 1000),
+            Times::Counts => put!(out, " {:4}: ", found.time),
+        };
+    }
     put!(out, "-{:<7} [{:03}] ", header.pid, found.cpu);
     if style.irqs {
         out.extend_from_slice(&context(header));
@@ -405,6 +418,10 @@ read events: 0
                 "              sh-113     [001]      3.804073: tracing_mark_write: hi\n",
             ),
             (Style { context: false, ..all }, "tracing_mark_write: hi\n"),
+            (
+                Style { since: Some(3_000_000_999), ..all },
+                "      sh-113       1...2. 804072us : tracing_mark_write: hi\n",
+            ),
             (Style { prints_only: true, ..all }, "hi\n"),
             (
                 Style { times: Times::Counts, ..all },

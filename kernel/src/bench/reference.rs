@@ -50,6 +50,7 @@ const REFERENCES: &[Reference] = &[
     row("ftrace/direct-empty", 18, 18),
     row("ftrace/function-record", 669, 150),
     row("ftrace/enable-all-per-site", 1_439, 80),
+    row("ftrace/set-filter-one", 112_000_000, 1_000_000),
 ];
 
 /// The figures for a row, if there are any.

@@ -57,6 +57,14 @@ pub(crate) struct Hit<'a> {
     entered: PhantomData<&'a Entered>,
 }
 
+impl Hit<'_> {
+    /// The address of the function.
+    #[inline(always)]
+    pub(crate) fn function(&self) -> usize {
+        self.ip - 4
+    }
+}
+
 // SAFETY: `Entered` holds off preemption and outlives the hit.
 unsafe impl Pinned for Hit<'_> {}
 

@@ -63,6 +63,8 @@ pub(crate) mod layout {
     // The stack pointer stays aligned, these are stored as pairs, and x8 lies beside SP.
     const _: () = assert!(SIZE.is_multiple_of(16) && X == 0 && offset_of!(CallRegs, sp) == 9 * 8);
     const _: () = assert!(offset_of!(CallRegs, lr) == FP + 8 && PC == LINK + 8);
+    // A backtrace goes up the stack, so the record of the callee lies below that of its caller.
+    const _: () = assert!(LINK < FP);
 }
 
 /// Arguments that are passed in registers (AAPCS64 6.8.2).
@@ -91,6 +93,12 @@ impl<At> FtraceRegs<At> {
 impl FtraceRegs<Entry> {
     /// The registers that there are.
     pub(crate) const PROVIDES: RegSet = CallRegs::ROOM;
+
+    /// Where a backtrace begins: the frame record of the function.
+    #[inline(always)]
+    pub(crate) fn frame(&self) -> u64 {
+        (&raw const self.regs).addr() as u64 + layout::LINK as u64
+    }
 
     /// Argument `n` of the function, for the first eight.
     #[inline(always)]

@@ -42,15 +42,6 @@ impl SiteSet {
         }
     }
 
-    /// Takes a site out.
-    pub(crate) fn remove(&mut self, site: Site) {
-        if let Some((word, bit)) = place(site)
-            && let Some(word) = self.0.get_mut(word)
-        {
-            *word &= !bit;
-        }
-    }
-
     /// Is the site of this number in it?
     #[inline(always)]
     pub(super) fn contains_nth(&self, n: usize) -> bool {

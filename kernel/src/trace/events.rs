@@ -8,6 +8,16 @@
 //!   events/GROUP/EVENT/{id,format}   read off the class
 //! ```
 //!
+//! An event may be in *soft mode*: somebody who cannot arm anything, being in a handler, wants to switch it. Then it is
+//! armed all the time, and whether it records is a flag. Its `enable` file shows a star behind what it does:
+//!
+//! | written, or done in a handler | armed | muted | shown |
+//! |---|---|---|---|
+//! | soft mode begins, event off | yes | yes | `0*` |
+//! | soft mode begins, event on | yes | no | `1*` |
+//! | a handler, or a writer, switches it | yes | as told | `0*`, `1*` |
+//! | soft mode ends | if it was not muted | no | `0`, `1` |
+//!
 //! Lock order: this registry before kprobes. A source is told to switch under the registry's lock, so that two writers
 //! cannot undo each other half way.
 
@@ -22,7 +32,7 @@ use tracecore::event::Class;
 use tracecore::raw_page::{HEADER_EVENT, HEADER_PAGE};
 
 use super::filters::EventFilter;
-use super::{filters, rings};
+use super::{filters, gate, rings};
 use crate::fs::textfs::{Text, value};
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -45,19 +55,112 @@ pub(super) struct Found {
 struct Event {
     class: Arc<Class>,
     source: Arc<dyn Source>,
-    on: bool,
-    /// Was it ever on? Then there may be records of it.
-    was_on: bool,
+    /// Its source makes records, which are kept unless it is muted.
+    armed: bool,
+    /// Was it ever armed? Then there may be records of it.
+    was_armed: bool,
+    /// How many want it in soft mode.
+    soft: usize,
 }
 
 impl Event {
-    fn switch(&mut self, on: bool) -> Result<(), Errno> {
-        if self.on != on {
+    fn arm(&mut self, on: bool) -> Result<(), Errno> {
+        if self.armed != on {
             self.source.switch(on)?;
-            self.on = on;
-            self.was_on |= on;
+            self.armed = on;
+            self.was_armed |= on;
         }
         Ok(())
+    }
+
+    fn is_muted(&self) -> bool {
+        self.source.filter().is_muted()
+    }
+
+    fn switch(&mut self, on: bool) -> Result<(), Errno> {
+        if self.soft == 0 {
+            return self.arm(on);
+        }
+        self.source.filter().mute(!on);
+        Ok(())
+    }
+
+    fn soften(&mut self) -> Result<(), Errno> {
+        if self.soft == 0 {
+            gate::guard(true)?;
+            if !self.armed {
+                self.source.filter().mute(true);
+                if let Err(e) = self.arm(true) {
+                    self.source.filter().mute(false);
+                    let _ = gate::guard(false);
+                    return Err(e);
+                }
+            }
+        }
+        self.soft += 1;
+        Ok(())
+    }
+
+    fn harden(&mut self) -> Result<(), Errno> {
+        self.soft = self.soft.saturating_sub(1);
+        if self.soft > 0 {
+            return Ok(());
+        }
+        let result = if self.is_muted() { self.arm(false) } else { Ok(()) };
+        self.source.filter().mute(false);
+        result.and(gate::guard(false))
+    }
+
+    /// What its file shows.
+    fn state(&self) -> &'static str {
+        match (self.armed && !self.is_muted(), self.soft > 0) {
+            (false, false) => "0",
+            (true, false) => "1",
+            (false, true) => "0*",
+            (true, true) => "1*",
+        }
+    }
+}
+
+/// An event that is in soft mode while this lives.
+pub(super) struct Soft {
+    group: String,
+    event: String,
+    source: Arc<dyn Source>,
+}
+
+impl Soft {
+    /// Puts an event into soft mode.
+    ///
+    /// # Errors
+    /// EINVAL when there is none of this name; those of arming it.
+    pub(super) fn new(group: &str, event: &str) -> Result<Self, Errno> {
+        let mut registry = REGISTRY.lock();
+        let found = registry.by_name.get_mut(&(group.into(), event.into())).ok_or(Errno::EINVAL)?;
+        found.soften()?;
+        Ok(Self { group: group.into(), event: event.into(), source: found.source.clone() })
+    }
+
+    /// Does it record? Asked in any context.
+    pub(super) fn is_on(&self) -> bool {
+        !self.source.filter().is_muted()
+    }
+
+    /// Switches it; in any context.
+    pub(super) fn switch(&self, on: bool) {
+        self.source.filter().mute(!on);
+    }
+}
+
+impl Drop for Soft {
+    fn drop(&mut self) {
+        let mut registry = REGISTRY.lock();
+        let key = (core::mem::take(&mut self.group), core::mem::take(&mut self.event));
+        // An armed event is not removed, so it is there.
+        let Some(found) = registry.by_name.get_mut(&key) else { return };
+        if let Err(e) = found.harden() {
+            log::warn!("{}: stays armed: {}", name(&key.0, &key.1), e.strerror());
+        }
     }
 }
 
@@ -139,7 +242,7 @@ pub(super) fn add(class: Arc<Class>, source: Arc<dyn Source>) {
     registry.classes.insert(class.id, class.clone());
     registry.by_name.insert(
         (group.clone(), event.clone()),
-        Event { class: class.clone(), source, on: false, was_on: false },
+        Event { class: class.clone(), source, armed: false, was_armed: false, soft: 0 },
     );
     drop(registry);
     let events = tracefs::tracefs().dir("events", 0o755);
@@ -180,15 +283,15 @@ pub(super) fn remove(group: &str, event: &str) -> Result<(), Errno> {
     let mut registry = REGISTRY.lock();
     let key = (String::from(group), String::from(event));
     let Some(found) = registry.by_name.get(&key) else { return Err(Errno::ENOENT) };
-    if found.on {
+    if found.armed {
         return Err(Errno::EBUSY);
     }
-    let (id, was_on) = (found.class.id, found.was_on);
+    let (id, was_armed) = (found.class.id, found.was_armed);
     registry.by_name.remove(&key);
     registry.classes.remove(&id);
     let last = !registry.has_group(group);
     drop(registry);
-    if was_on {
+    if was_armed {
         // Its records have lost their class; as on Linux, they go with it.
         rings::reset(None);
     }
@@ -227,19 +330,22 @@ fn enable_file(scope: Arc<Scope>) -> Text {
 }
 
 /// `0`, `1`, or `X` where some are on and some are off; `?` where there is none.
-fn state(scope: &Scope) -> char {
+fn state(scope: &Scope) -> &'static str {
     let registry = REGISTRY.lock();
-    let on = registry.by_name.iter().filter(|((g, e), _)| scope.contains(g, e)).map(|(_, event)| event.on);
+    if let Scope::One(group, event) = scope {
+        return registry.by_name.get(&(group.clone(), event.clone())).map_or("?", Event::state);
+    }
+    let on = registry.by_name.iter().filter(|((g, e), _)| scope.contains(g, e)).map(|(_, event)| event.armed);
     let (mut any, mut all) = (None, true);
     for on in on {
         any = Some(any.unwrap_or(false) | on);
         all &= on;
     }
     match any {
-        None => '?',
-        Some(false) => '0',
-        Some(true) if all => '1',
-        Some(true) => 'X',
+        None => "?",
+        Some(false) => "0",
+        Some(true) if all => "1",
+        Some(true) => "X",
     }
 }
 
@@ -284,7 +390,7 @@ pub(super) fn init() {
             .show(|out| {
                 let registry = REGISTRY.lock();
                 let on: Vec<_> =
-                    registry.by_name.iter().filter(|(_, event)| event.on).map(|(name, _)| name).collect();
+                    registry.by_name.iter().filter(|(_, event)| event.armed).map(|(name, _)| name).collect();
                 on.iter()
                     .try_for_each(|(group, event)| writeln!(out, "{group}:{event}"))
                     .map_err(|_| Errno::ENOMEM)

@@ -8,11 +8,14 @@
 //! The compiled filter is published: a hit on any CPU runs the old one or the new one, whole, and a write returns when
 //! none runs the old one any more. An expression that is refused leaves the event without a filter, as on Linux.
 //!
+//! An event that is muted (see [`events`](super::events)) keeps none of its records.
+//!
 //! Where all that a filter reads is known before there is room for the record, it is judged before. Else the record is
 //! filled, judged, and if it is not wanted taken back before anyone could see it. Either way it is counted. So hits =
 //! recorded + filtered + of a task that [`pids`](super::pids) does not want + refused by the ring.
 
 use alloc::string::String;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use tracecore::errno::Errno;
 use tracecore::event::Class;
@@ -40,6 +43,7 @@ pub(super) struct EventFilter {
     /// What the file shows. Held while `active` is changed.
     shown: Mutex<String>,
     filtered: Counter,
+    muted: AtomicBool,
 }
 
 impl EventFilter {
@@ -49,6 +53,7 @@ impl EventFilter {
             active: Published::empty(),
             shown: Mutex::new(String::from("none\n")),
             filtered: Counter::new(),
+            muted: AtomicBool::new(false),
         }
     }
 
@@ -56,6 +61,16 @@ impl EventFilter {
     #[inline(always)]
     pub(super) fn active<'p>(&self, pin: &'p impl Pinned) -> Option<&'p Filter> {
         self.active.read(pin)
+    }
+
+    /// Is no record wanted?
+    pub(super) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Relaxed)
+    }
+
+    /// Wants no record from here on, or those that pass the filter. Asked for while [`gate`](super::gate) guards.
+    pub(super) fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
     }
 
     /// Counts a record that was not wanted; in a handler.

@@ -3,13 +3,13 @@
 use alloc::format;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::{kprobe_events, pids, rings, tracepoints};
+use super::{gate, kprobe_events, rings, tracepoints};
 
 /// Adds the misses of probes, of events and of each CPU's ring.
 pub(crate) fn misses(table: &mut Table) {
     kprobe_events::misses(table);
     tracepoints::misses(table);
-    pids::misses(table);
+    gate::misses(table);
     for cpu in rings::cpus() {
         let totals = rings::totals(cpu);
         let causes = [

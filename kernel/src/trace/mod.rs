@@ -19,8 +19,11 @@
 //! | `kprobe_events` | probes defined by text |
 //! | `tracepoints` | events declared in code |
 //! | `filters`, `pids` | which records of an event are kept, and of which tasks |
+//! | `gate`   | where both are asked |
 //! | `tracers` | who else fills the rings: `current_tracer` |
-//! | `functions` | the tracer `function` and its filters |
+//! | `functions` | the tracer `function`, its filters, and commands |
+//! | `stack`  | records of who called |
+//! | `dump`   | the rings' records in the kernel log |
 //! | `counter` | counts of handlers |
 //! | `marker` | records that users write |
 //! | `comms`  | names of tasks for records that outlive them |
@@ -35,10 +38,12 @@ mod buffer;
 mod clock;
 mod comms;
 mod counter;
+mod dump;
 mod errors;
 mod events;
 mod filters;
 mod functions;
+mod gate;
 pub(crate) mod kprobe_events;
 mod marker;
 mod misses;
@@ -52,6 +57,7 @@ mod readme;
 mod rings;
 pub(crate) mod selftest;
 mod sizes;
+mod stack;
 mod tracepoints;
 mod tracers;
 

@@ -121,6 +121,7 @@ pub(super) fn style() -> Style {
         prints_only: Opt::PrintsOnly.is_on(),
         symbol_offset: Opt::SymOffset.is_on(),
         symbol_address: Opt::SymAddr.is_on(),
+        since: None,
     }
 }
 

@@ -65,6 +65,13 @@ impl Printer {
         Self { record: Box::new(Record::new()), classes: Vec::new(), style: options::style() }
     }
 
+    /// For lines in the kernel log.
+    pub(super) fn for_dump() -> Self {
+        let mut printer = Self::new();
+        printer.style.since = Some(rings::emptied_at());
+        printer
+    }
+
     /// From here on as the options are now.
     pub(super) fn look_up_style(&mut self) {
         self.style = options::style();

@@ -1,7 +1,7 @@
 //! `set_event_pid` and `set_event_notrace_pid`: events of some tasks only, or of all but some.
 //!
 //! Each list is a bit for every number that a task can have, so it can be changed and asked in any context. While neither
-//! file has been written to, asking costs one NOP, a static key. With the option `event-fork` the lists follow the
+//! file has been written to, they are not asked: they guard a [`gate`](super::gate). With the option `event-fork` the lists follow the
 //! tasks: a child of a listed task is listed, and a task that ends no longer is. A list whose last task has ended is empty,
 //! but still there: no event passes the first, each passes the second.
 //!
@@ -15,16 +15,15 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracecore::errno::Errno;
 use tracecore::misses::{Cause, Layer, Table};
 
+use super::gate;
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
-use crate::jump_label::{StaticKey, static_branch_unlikely};
 use crate::sync::{Pinned, per_cpu};
 use crate::task::{self, Mutex, PID_MAX, events};
 use crate::tracepoint::Registration;
 
-/// One of the lists is there.
-static LISTED: StaticKey = StaticKey::new("event_pids", false);
-
+/// One of the lists is there, and the gate is guarded.
+static GUARDING: AtomicBool = AtomicBool::new(false);
 struct List {
     there: AtomicBool,
     bits: [AtomicU64; PID_MAX as usize / 64],
@@ -99,27 +98,24 @@ fn pid(word: &[u8]) -> Result<u32, Errno> {
     text.parse().ok().filter(|pid| *pid < PID_MAX).ok_or(Errno::EINVAL)
 }
 
-/// The key is on while there is a list.
+/// The gate is guarded while there is a list. Under the lock.
 fn follow_lists() -> Result<(), Errno> {
-    let flipped = match (ONLY.is_there() || NOT.is_there(), LISTED.is_enabled()) {
-        (true, false) => LISTED.enable(),
-        (false, true) => LISTED.disable(),
-        _ => Ok(()),
-    };
-    flipped.map_err(|refusal| refusal.errno())
+    let guarding = ONLY.is_there() || NOT.is_there();
+    if guarding != GUARDING.load(Ordering::Relaxed) {
+        gate::guard(guarding)?;
+        GUARDING.store(guarding, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// Is an event of this task to be recorded? `other` names another task that it is about. One that is not is counted.
 #[inline(always)]
 pub(super) fn wanted(pin: &impl Pinned, other: impl FnOnce() -> Option<u32>) -> bool {
-    if static_branch_unlikely!(LISTED) {
-        let wanted = task_wanted(task::current().pid()) || other().is_some_and(task_wanted);
-        if !wanted {
-            UNWANTED.this_cpu(pin).fetch_add(1, Ordering::Relaxed);
-        }
-        return wanted;
+    let wanted = task_wanted(task::current().pid()) || other().is_some_and(task_wanted);
+    if !wanted {
+        UNWANTED.this_cpu(pin).fetch_add(1, Ordering::Relaxed);
     }
-    true
+    wanted
 }
 
 #[inline(never)]

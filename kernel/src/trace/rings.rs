@@ -130,8 +130,17 @@ pub(super) fn selected(only: Option<usize>) -> impl Iterator<Item = usize> {
     cpus().filter(move |cpu| only.is_none_or(|only| only == *cpu))
 }
 
+/// When the rings were last emptied, by the trace clock.
+static EMPTIED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// When the rings were last emptied.
+pub(super) fn emptied_at() -> u64 {
+    EMPTIED_AT.load(Ordering::Relaxed)
+}
+
 /// Throws away what one CPU's ring holds, or all hold.
 pub(super) fn reset(only: Option<usize>) {
+    EMPTIED_AT.store(clock::now(), Ordering::Relaxed);
     for cpu in selected(only) {
         if let Some(mut reader) = hold(cpu).reader() {
             reader.reset();

@@ -25,7 +25,7 @@ use tracecore::misses::{self, Cause, Layer};
 use tracecore::ring::Reservation;
 
 use super::filters::EventFilter;
-use super::{buffer, comms, events, pids};
+use super::{buffer, comms, events, gate};
 use crate::arch::{cpu, probe_read};
 use crate::sync::{Once, PreemptGuard};
 use crate::task::{self, Mutex};
@@ -55,7 +55,7 @@ static CHANNELS: Once<Vec<&'static Channel>> = Once::new();
 /// No name, for filters that ask for none.
 const NAMELESS: [u8; task::COMM_LEN] = [0; task::COMM_LEN];
 
-/// Which field of an event names another task that the event is about: see [`pids`].
+/// Which field of an event names another task that the event is about: see [`pids`](super::pids).
 fn other_task(name: &str) -> Option<&'static str> {
     match name {
         "sched_switch" => Some("next_pid"),
@@ -105,7 +105,7 @@ impl Sink for Channel {
         if !self.on.load(Ordering::Relaxed) {
             return;
         }
-        if !pids::wanted(&pin, || self.other_pid(words)) {
+        if !gate::is_open(&pin, &self.filter, || self.other_pid(words)) {
             return;
         }
         if let Some(filter) = self.filter.active(&pin)
@@ -125,7 +125,7 @@ impl Sink for Channel {
         if !self.on.load(Ordering::Relaxed) {
             return;
         }
-        if !pids::wanted(&pin, || self.other_pid(words)) {
+        if !gate::is_open(&pin, &self.filter, || self.other_pid(words)) {
             return;
         }
         self.put_header(words);

@@ -1,4 +1,4 @@
-//! The classes that are there before anyone defines one: what is written to `trace_marker` and
+//! The classes that are there before anyone defines one: what tracers record, and what is written to `trace_marker` and
 //! `trace_marker_raw`. They belong to the system `ftrace` and have Linux's ids.
 
 use super::{Announced, Class, Field, LineStyle, Piece, Shown};
@@ -7,13 +7,15 @@ use alloc::vec;
 
 /// The id of [`function_class`].
 pub const FUNCTION_ID: u16 = 1;
+/// The id of [`stack_class`].
+pub const STACK_ID: u16 = 4;
 /// The id of [`print_class`].
 pub const PRINT_ID: u16 = 5;
 /// The id of [`raw_data_class`].
 pub const RAW_DATA_ID: u16 = 19;
 
 /// The entry of a function, from the tracer `function`. The record is the header, the address of the entry's branch, and
-/// the return address in the caller.
+/// the return address in the caller; then, with the option `func-args`, what the registers of arguments held.
 pub fn function_class() -> Class {
     let symbol = |field| Piece::Value { field, shown: Shown::SymbolName, count: None, named: false };
     Class {
@@ -28,7 +30,34 @@ pub fn function_class() -> Class {
         announced: Announced::Text(Cow::Borrowed(
             "\" %ps <-- %ps\", (void *)REC->ip, (void *)REC->parent_ip",
         )),
-        pieces: vec![symbol(0), Piece::Literal(Cow::Borrowed(" <-")), symbol(1)],
+        pieces: vec![
+            symbol(0),
+            Piece::Arguments { function: 0, field: 2 },
+            Piece::Literal(Cow::Borrowed(" <-")),
+            symbol(1),
+        ],
+        style: LineStyle::Bare,
+    }
+}
+
+/// The callers of a function, innermost first. The record is the header, how many there are, and their addresses to the
+/// record's end; `format` announces the first eight, as Linux does.
+pub fn stack_class() -> Class {
+    const ANNOUNCED: &str = concat!(
+        r#""\t=> %ps\n\t=> %ps\n\t=> %ps\n" "\t=> %ps\n\t=> %ps\n\t=> %ps\n" "\t=> %ps\n\t=> %ps\n", "#,
+        "(void *)REC->caller[0], (void *)REC->caller[1], (void *)REC->caller[2], (void *)REC->caller[3], ",
+        "(void *)REC->caller[4], (void *)REC->caller[5], (void *)REC->caller[6], (void *)REC->caller[7]",
+    );
+    Class {
+        id: STACK_ID,
+        system: Cow::Borrowed("ftrace"),
+        name: Cow::Borrowed("kernel_stack"),
+        fields: vec![
+            Field::new("int", "size", 8, 4, true),
+            Field::array("unsigned long", "caller", "[8]", 16, 64, false),
+        ],
+        announced: Announced::Text(Cow::Borrowed(ANNOUNCED)),
+        pieces: vec![Piece::Literal(Cow::Borrowed("<stack trace>\n")), Piece::Callers { field: 1 }],
         style: LineStyle::Bare,
     }
 }

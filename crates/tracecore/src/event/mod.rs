@@ -22,7 +22,9 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-pub use builtin::{FUNCTION_ID, PRINT_ID, RAW_DATA_ID, function_class, print_class, raw_data_class};
+pub use builtin::{
+    FUNCTION_ID, PRINT_ID, RAW_DATA_ID, STACK_ID, function_class, print_class, raw_data_class, stack_class,
+};
 pub use declared::declared_class;
 pub use header::{
     BH_OFF, HARDIRQ, HEADER_LEN, Header, IRQS_OFF, NEED_RESCHED, NEED_RESCHED_LAZY, NMI, PREEMPT_RESCHED,
@@ -163,6 +165,18 @@ pub enum Piece {
     },
     /// What C text says: see [`Printf`].
     Printf(Printf),
+    /// The arguments of a call, in brackets; nothing when the record ends before them.
+    Arguments {
+        /// The field with the function's address.
+        function: u16,
+        /// The field that they begin with.
+        field: u16,
+    },
+    /// Addresses to the end of the record, a line each.
+    Callers {
+        /// The field that they begin with.
+        field: u16,
+    },
 }
 
 /// What a format file says behind `print fmt: `.

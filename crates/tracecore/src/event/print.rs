@@ -4,7 +4,7 @@
 //! out as it came in. A record that is shorter than its class says (it never should be) shows zeros.
 
 use super::{Class, Field, LineStyle, Piece, Shown};
-use crate::symbolize::{NameOnly, Symbolizer, WithOffset};
+use crate::symbolize::{AsNamed, NameOnly, Naming, Symbolizer, WithOffset};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
@@ -29,6 +29,11 @@ pub(crate) use put;
 impl Class {
     /// Puts what the trace shows of `record`, from the event's name to the line end.
     pub fn print(&self, record: &[u8], symbols: &dyn Symbolizer, out: &mut Vec<u8>) {
+        self.print_naming(record, symbols, Naming::default(), out);
+    }
+
+    /// The same; what a tracer names, it names like this.
+    pub fn print_naming(&self, record: &[u8], symbols: &dyn Symbolizer, naming: Naming, out: &mut Vec<u8>) {
         if self.style == LineStyle::Named {
             put!(out, "{}: ", self.name);
         }
@@ -36,6 +41,28 @@ impl Class {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Printf(program) => program.print(record, symbols, out),
+                Piece::Value { field, shown: Shown::SymbolName, count: None, named: false } => {
+                    let field = self.fields.get(usize::from(*field));
+                    let address = field.map_or(0, |field| number(record, usize::from(field.offset), 8));
+                    put!(out, "{}", AsNamed(symbols, address, naming));
+                }
+                Piece::Arguments { function, field } => {
+                    let at = |field: u16| {
+                        self.fields.get(usize::from(field)).map(|field| usize::from(field.offset))
+                    };
+                    let function = at(*function).map_or(0, |at| number(record, at, 8));
+                    let args = at(*field).map(|at| words(record, at)).unwrap_or_default();
+                    if !args.is_empty() {
+                        arguments(function, &args, symbols, out);
+                    }
+                }
+                Piece::Callers { field } => {
+                    let at =
+                        self.fields.get(usize::from(*field)).map_or(0, |field| usize::from(field.offset));
+                    for address in words(record, at) {
+                        put!(out, " => {}\n", AsNamed(symbols, address, naming));
+                    }
+                }
                 Piece::Value { field, shown, count, named } => {
                     if let Some(field) = self.fields.get(usize::from(*field)) {
                         if *named {
@@ -50,6 +77,22 @@ impl Class {
             out.push(b'\n');
         }
     }
+}
+
+/// The words from here to the record's end.
+fn words(record: &[u8], at: usize) -> Vec<u64> {
+    record.get(at..).unwrap_or_default().as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
+}
+
+/// Puts the arguments of a call as somebody knows them who knows the function; else all registers of arguments as they were.
+fn arguments(function: u64, args: &[u64], symbols: &dyn Symbolizer, out: &mut Vec<u8>) {
+    out.push(b'(');
+    if !symbols.arguments(function, args, out) {
+        for (at, value) in args.iter().enumerate() {
+            put!(out, "{}{value:#x}", if at == 0 { "" } else { ", " });
+        }
+    }
+    out.push(b')');
 }
 
 fn value(

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::probe::{Command, Definition, LookupError, Resolver, Symbol, parse_line};
-use crate::symbolize::{SymbolAt, Symbolizer};
+use crate::symbolize::{NoSymbols, SymbolAt, Symbolizer};
 use std::string::ToString;
 use std::vec;
 
@@ -248,4 +248,31 @@ fn any_bytes_can_be_printed() {
             assert_eq!(out.last(), Some(&b'\n'));
         }
     }
+}
+
+#[test]
+fn a_backtrace_is_a_line_for_each_caller() {
+    let mut record = Header { id: STACK_ID, ..Header::default() }.to_word().to_le_bytes().to_vec();
+    for word in [2u64, 0x1004, 0x2008] {
+        record.extend(word.to_le_bytes());
+    }
+    let mut out = Vec::new();
+    stack_class().print(&record, &NoSymbols, &mut out);
+    assert_eq!(String::from_utf8_lossy(&out), "<stack trace>\n => 0x1004\n => 0x2008\n");
+}
+
+#[test]
+fn arguments_stand_between_a_function_and_its_caller() {
+    let mut record = Header { id: FUNCTION_ID, ..Header::default() }.to_word().to_le_bytes().to_vec();
+    record.extend(0x1004u64.to_le_bytes());
+    record.extend(0x2008u64.to_le_bytes());
+    let print = |record: &[u8]| {
+        let mut out = Vec::new();
+        function_class().print(record, &NoSymbols, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    assert_eq!(print(&record), "0x1004 <-0x2008\n");
+    record.extend(1u64.to_le_bytes());
+    record.extend(0xffu64.to_le_bytes());
+    assert_eq!(print(&record), "0x1004(0x1, 0xff) <-0x2008\n");
 }

@@ -10,8 +10,8 @@
 
 use super::{Form, Found, Style};
 use crate::event::print::{number, put, text_at};
-use crate::event::{Class, Field, Header};
-use crate::symbolize::{NameOnly, Symbolizer, WithOffset};
+use crate::event::{Class, FUNCTION_ID, Field, Header};
+use crate::symbolize::{NameOnly, Naming, Symbolizer, WithOffset};
 use alloc::vec::Vec;
 
 /// Is it the class of `trace_marker`?
@@ -22,6 +22,11 @@ pub(super) fn is_print(class: &Class) -> bool {
 /// Is it the class of `trace_marker_raw`?
 fn is_raw_data(class: &Class) -> bool {
     class.system == "ftrace" && class.name == "raw_data"
+}
+
+/// Is it the class of records that a tracer makes? Those name all addresses alike.
+fn is_tracers(class: &Class) -> bool {
+    class.system == "ftrace" && !is_print(class) && !is_raw_data(class)
 }
 
 /// The field that says where a record was made.
@@ -46,6 +51,10 @@ pub(super) fn sentence(
     style: &Style,
     out: &mut Vec<u8>,
 ) {
+    if is_tracers(class) {
+        let naming = Naming { offset: style.symbol_offset, address: style.symbol_address };
+        return class.print_naming(record, symbols, naming, out);
+    }
     let start = out.len();
     class.print(record, symbols, out);
     if !style.symbol_offset && !style.symbol_address {
@@ -83,8 +92,8 @@ pub(super) fn sentence(
 
 /// Puts the fields by name.
 pub(super) fn fields(class: &Class, record: &[u8], symbols: &dyn Symbolizer, out: &mut Vec<u8>) {
-    if is_print(class) || is_raw_data(class) {
-        // Linux knows no fields of these two.
+    if class.system == "ftrace" {
+        // Linux knows no fields of these.
         return put!(out, "UNKNOWN TYPE {}\n", class.id);
     }
     put!(out, "{}:", class.name);
@@ -137,6 +146,16 @@ pub(super) fn numbers(
             }
             _ => put!(out, "{} {cpu} {} ", header.pid, found.time),
         }
+    }
+    if let Some(class) = class.filter(|class| class.id == FUNCTION_ID) {
+        let at = |field: usize| class.fields.get(field).map_or(0, |field| usize::from(field.offset));
+        let (ip, parent) = (number(found.record, at(0), 8), number(found.record, at(1), 8));
+        match style.form {
+            Form::Binary => [ip, parent].iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes())),
+            Form::Hex => put!(out, "{ip:016x} {parent:016x} \n"),
+            _ => put!(out, "{ip:x} {parent:x}\n"),
+        }
+        return;
     }
     match class.filter(|_| style.form == Form::Raw) {
         Some(class) if is_print(class) => {

@@ -14,6 +14,7 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "ftrace/direct-empty", run: direct_empty },
     Bench { name: "ftrace/function-record", run: function_record },
     Bench { name: "ftrace/enable-all-per-site", run: enable_all },
+    Bench { name: "ftrace/set-filter-one", run: set_filter_one },
 ];
 
 static BARE: Ops = Ops::bare("bench_bare", nothing_bare, nothing);
@@ -117,6 +118,16 @@ impl Drop for Undo {
         let _ = write("current_tracer", "nop");
         let _ = write("set_ftrace_filter", "!*");
     }
+}
+
+/// One name, written to the filter.
+fn set_filter_one(b: &mut Bencher) -> BenchResult {
+    let name =
+        ksyms::by_addr((traced as fn() as *const ()).addr()).ok_or(Skip("the function has no name"))?.name;
+    let mut written = Ok(());
+    b.once(1, || written = write("set_ftrace_filter", name));
+    drop(Undo);
+    written
 }
 
 /// Every function of the kernel, on.

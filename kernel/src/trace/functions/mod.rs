@@ -6,13 +6,14 @@
 //!   a hit ──▶ record: { header, ip, parent_ip } ──▶ this CPU's ring ──▶ " work_add <-main"
 //! ```
 
+mod commands;
 mod files;
 mod filter;
 
 use alloc::sync::Arc;
 
 use tracecore::errno::Errno;
-use tracecore::event::{FUNCTION_ID, function_class};
+use tracecore::event::{FUNCTION_ID, function_class, stack_class};
 
 use super::tracers::Tracer;
 use super::{buffer, comms, events};
@@ -27,6 +28,7 @@ static ON: Mutex<Option<Registered>> = Mutex::new(None);
 
 pub(super) fn init() {
     events::add_builtin(Arc::new(function_class()));
+    events::add_builtin(Arc::new(stack_class()));
     files::init();
 }
 

@@ -15,7 +15,7 @@ use crate::task;
 use crate::trace::counter::Counter;
 use crate::trace::filters::EventFilter;
 use crate::trace::names::Kernel;
-use crate::trace::{buffer, clock, comms, pids, rings};
+use crate::trace::{buffer, clock, comms, gate, rings};
 
 const ENV: Env<'static> = Env { memory: &Kernel, symbols: &Kernel };
 
@@ -59,7 +59,7 @@ impl Recording {
         pin: &CpuPin,
     ) {
         self.hits.count();
-        if !pids::wanted(pin, || None) {
+        if !gate::is_open(pin, &self.filter, || None) {
             return;
         }
         if let Some(filter) = self.filter.active(pin) {
