@@ -3,8 +3,17 @@
 use core::arch::asm;
 
 /// A saved DAIF, to be restored.
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Daif(u64);
+
+impl Daif {
+    /// Are IRQs masked in this state?
+    #[inline(always)]
+    pub(crate) fn masks_irqs(self) -> bool {
+        self.0 & I != 0
+    }
+}
 
 /// PSTATE.I within DAIF and SPSR.
 pub(crate) const I: u64 = 1 << 7;
@@ -52,5 +61,5 @@ pub(crate) fn unmask_debug_and_serror() {
 /// Whether IRQs are masked on this CPU.
 #[inline(always)]
 pub(crate) fn irqs_masked() -> bool {
-    save().0 & I != 0
+    save().masks_irqs()
 }

@@ -2,7 +2,8 @@
 
 use core::arch::global_asm;
 
-use super::ops::Ops;
+use super::graph;
+use super::ops::{Entry, Ops};
 use super::regs::layout;
 
 global_asm!(
@@ -15,7 +16,17 @@ global_asm!(
     entry = const Ops::ENTRY_AT,
     direct_of = const Ops::DIRECT_OF_AT,
     direct = const Ops::DIRECT_AT,
+    graph_enter = sym graph::enter,
 );
+
+/// For ops of the graph: masks interrupts, then [`graph::enter`].
+pub(super) const fn masked() -> Entry {
+    unsafe extern "C" {
+        fn ftrace_masked();
+    }
+    // SAFETY: it passes its arguments on to a function that takes these, and the masks, which are always sound to set.
+    unsafe { core::mem::transmute::<unsafe extern "C" fn(), Entry>(ftrace_masked) }
+}
 
 /// Where the branch of a traced site leads.
 pub(super) fn ftrace_caller() -> usize {

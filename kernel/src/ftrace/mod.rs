@@ -38,9 +38,11 @@
 //! | `direct` | a trampoline of one's own |
 //! | `livepatch` | another function in the place of one |
 //! | `recursion` | a callback does not trace itself |
+//! | `graph` | entries and returns together, for many functions |
 
 pub(crate) mod direct;
 mod entry;
+pub(crate) mod graph;
 pub(crate) mod livepatch;
 mod ops;
 mod recursion;

@@ -72,7 +72,7 @@ unsafe impl Pinned for Hit<'_> {}
 pub(crate) type Callback = fn(&Hit<'_>, &mut FtraceRegs);
 
 /// What `ftrace_caller` calls.
-type Entry = extern "C" fn(usize, usize, &'static Ops, &mut FtraceRegs);
+pub(super) type Entry = extern "C" fn(usize, usize, &'static Ops, &mut FtraceRegs);
 
 /// A listener; always a `static`.
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! A hook: who is told of returns, how many calls may be under way, and the account of every call.
+//! A hook: how many calls may be under way, and the account of every call.
 //!
 //! ```text
 //!   call ──▶ entry listener ──▶ kept ──▶ returns ──▶ exit listener              exits
@@ -15,78 +15,20 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::marker::PhantomData;
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use tracecore::errno::Errno;
+
+use super::call::Call;
 use super::entry::EntryRegs;
+use super::listener::{ErasedListener, Listener, Returned, Verdict};
 use super::shadow::{self, Function, MAX_DATA_WORDS, Shadow, Size};
+use super::{storage, trampoline};
+use crate::arch::daif::Daif;
 use crate::ftrace::FtraceRegs;
-use crate::ftrace::regs::Return;
+use crate::ftrace::regs::{self, Return};
 use crate::kprobes;
 use crate::sync::{CpuPin, IrqWork, SpinLock, quiesce};
-
-/// What an entry listener wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// To be told of the return.
-    Keep,
-    /// Not to be.
-    Decline,
-}
-
-/// A call that has returned: its entry on the shadow stack.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Returned<'a> {
-    entry: *mut shadow::Entry,
-    data_words: usize,
-    stays: PhantomData<&'a ()>,
-}
-
-impl<'a> Returned<'a> {
-    /// The function.
-    #[inline(always)]
-    pub(crate) fn function(self) -> u64 {
-        // SAFETY: the entry is on the running task's stack until the listener has returned.
-        unsafe { (*self.entry).function() }
-    }
-
-    /// What the entry listener left; what it did not write holds anything.
-    #[inline(always)]
-    pub(crate) fn data(self) -> &'a [u64] {
-        // SAFETY: as above, and nobody else refers to the words.
-        unsafe { Shadow::data(self.entry, self.data_words) }
-    }
-}
-
-/// Who is told of a function's returns.
-///
-/// Runs as a probe's handler runs: with interrupts masked, allocating nothing, taking no lock that a task may hold, not
-/// sleeping; probes that are hit in it are counted misses.
-pub(crate) trait Listener: Send + Sync {
-    /// At the entry, if [`Listener::has_entry`] says so: may leave `data` for the return.
-    fn entry(&self, _regs: EntryRegs<'_>, _data: &mut [u64], _pin: &CpuPin) -> Verdict {
-        Verdict::Keep
-    }
-
-    /// At the return. May change the results.
-    fn exit(&self, returned: Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin);
-
-    /// Whether [`Listener::entry`] does anything. Asked once.
-    fn has_entry(&self) -> bool {
-        false
-    }
-
-    /// Words that are kept from entry to return, [`MAX_DATA_WORDS`] at most. Asked once.
-    fn data_words(&self) -> usize {
-        0
-    }
-
-    /// What lists call it.
-    fn name(&self) -> &str {
-        "kretprobe"
-    }
-}
 
 /// Calls that were not caught, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,8 +75,7 @@ struct Counts {
 
 /// What entries on shadow stacks name.
 pub(crate) struct Hook {
-    /// As it is called; `owner` keeps it. (An `Arc` would take five more instructions to find its value.)
-    listener: NonNull<dyn Listener>,
+    listener: ErasedListener,
     data_words: usize,
     size: Size,
     has_entry: bool,
@@ -144,13 +85,7 @@ pub(crate) struct Hook {
     /// Its owner has gone: returns are nobody's business.
     gone: AtomicBool,
     counts: Counts,
-    _owner: Arc<dyn Listener>,
 }
-
-// SAFETY: `listener` is a shared reference in all but name, to what `_owner` shares, and listeners are Send and Sync.
-unsafe impl Send for Hook {}
-// SAFETY: as above.
-unsafe impl Sync for Hook {}
 
 /// Why a call takes the slow way in.
 #[derive(Clone, Copy, Debug)]
@@ -167,12 +102,12 @@ pub(super) enum Slow {
 
 impl Hook {
     /// A hook that nothing calls yet. The listener's data must be within [`MAX_DATA_WORDS`].
-    pub(super) fn new(listener: Arc<dyn Listener>, max_active: u32) -> Option<Arc<Self>> {
+    pub(super) fn new(listener: Arc<impl Listener + 'static>, max_active: u32) -> Option<Arc<Self>> {
         let data_words = listener.data_words();
         let has_entry = listener.has_entry();
         (data_words <= MAX_DATA_WORDS).then(|| {
             Arc::new(Self {
-                listener: NonNull::from(&*listener),
+                listener: ErasedListener::new(listener),
                 data_words,
                 size: Size::with(data_words),
                 has_entry,
@@ -180,15 +115,14 @@ impl Hook {
                 active: AtomicU32::new(0),
                 gone: AtomicBool::new(false),
                 counts: Counts::default(),
-                _owner: listener,
             })
         })
     }
 
+    /// The words that an entry of this hook has before it.
     #[inline(always)]
-    fn listener(&self) -> &dyn Listener {
-        // SAFETY: `_owner` keeps it as long as `self`.
-        unsafe { self.listener.as_ref() }
+    pub(super) fn data_words(&self) -> usize {
+        self.data_words
     }
 
     /// At the entry of `function`, which would return to `returns_to` with this stack pointer. Good: the call is caught, and
@@ -252,13 +186,60 @@ impl Hook {
         }
         // SAFETY: there is so much room, above the top: nobody else's.
         let data = unsafe { Shadow::data(at, self.data_words) };
-        if self.listener().entry(regs, data, pin) == Verdict::Decline {
+        if self.listener.entry(regs, data, pin) == Verdict::Decline {
             self.active.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
         // SAFETY: the room was found with these words. What a listener calls is not hooked: it is a handler.
         unsafe { shadow.push(at, self.size, returns_to, regs.sp(), self, function) };
         true
+    }
+
+    /// At the entry of a function whose site led here. Asks the listener, and catches the call if it says so; else counts
+    /// why not.
+    #[inline(always)]
+    pub(crate) fn catch_asked(
+        &self,
+        ip: usize,
+        parent_ip: usize,
+        masks: Daif,
+        regs: &mut FtraceRegs<regs::Entry>,
+        pin: &CpuPin,
+    ) {
+        let Some(shadow) = Shadow::current(pin) else { return self.count_no_storage() };
+        let Some(at) = shadow.room(self.data_words) else { return self.count_no_room(shadow) };
+        let id = core::ptr::from_ref(self).expose_provenance() as u64;
+        let ran = kprobes::as_handler(id, pin, || {
+            let call = Call { ip, parent_ip, masks, shadow, hook: self };
+            // SAFETY: there is so much room, above the top: nobody else's.
+            let data = unsafe { Shadow::data(at, self.data_words) };
+            if self.listener.enter(&call, regs, data) == Verdict::Keep {
+                self.active.fetch_add(1, Ordering::Relaxed);
+                // SAFETY: the room was found with these words. What a listener calls is not hooked: it is a handler.
+                unsafe {
+                    shadow.push(at, self.size, regs.lr(), regs.sp(), self, Function::at(call.function()))
+                };
+                regs.set_lr(trampoline::addr_near());
+            }
+        });
+        if !ran {
+            self.count_in_handler();
+        }
+    }
+
+    /// Counts a call for which the task's shadow stack has no room.
+    #[cold]
+    #[inline(never)]
+    fn count_no_room(&self, shadow: &Shadow) {
+        shadow.count_exhausted();
+        self.counts.room.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a call whose task has no shadow stack.
+    #[cold]
+    #[inline(never)]
+    fn count_no_storage(&self) {
+        self.counts.storage.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The return of a call whose entry this is. The entry is still on its stack.
@@ -270,8 +251,8 @@ impl Hook {
         }
         let id = core::ptr::from_ref(self).expose_provenance() as u64;
         let ran = kprobes::as_handler(id, pin, || {
-            let returned = Returned { entry, data_words: self.data_words, stays: PhantomData };
-            self.listener().exit(returned, regs, pin);
+            let returned = Returned::new(entry, self.data_words);
+            self.listener.exit(returned, regs, pin);
         });
         if !ran {
             self.count_in_handler();
@@ -301,7 +282,7 @@ impl Hook {
     }
 
     /// Calls under way.
-    pub(super) fn active(&self) -> u32 {
+    pub(crate) fn active(&self) -> u32 {
         self.active.load(Ordering::Acquire)
     }
 
@@ -311,7 +292,7 @@ impl Hook {
     }
 
     /// Calls that were not caught.
-    pub(super) fn missed(&self) -> Missed {
+    pub(crate) fn missed(&self) -> Missed {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Missed {
             active: get(&self.counts.active),
@@ -322,13 +303,42 @@ impl Hook {
     }
 
     /// Calls that were caught and whose task ended before they returned.
-    pub(super) fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
     }
 
     /// What lists call it.
-    pub(super) fn name(&self) -> &str {
-        self.listener().name()
+    pub(crate) fn name(&self) -> &str {
+        self.listener.name()
+    }
+}
+
+/// A hook until it is dropped; calls that are under way then return as they should, and nobody is told.
+pub(crate) struct Owner(pub(super) Arc<Hook>);
+
+impl Owner {
+    /// The owner of a hook that nothing calls yet.
+    ///
+    /// # Errors
+    /// E2BIG: the listener wants to keep more than [`MAX_DATA_WORDS`]. ENOMEM: some tasks have no shadow stack.
+    pub(crate) fn new(listener: Arc<impl Listener + 'static>) -> Result<Self, Errno> {
+        let hook = Hook::new(listener, u32::MAX).ok_or(Errno::E2BIG)?;
+        storage::provide()?;
+        Ok(Self(hook))
+    }
+}
+
+impl core::ops::Deref for Owner {
+    type Target = Hook;
+
+    fn deref(&self) -> &Hook {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        retire(self.0.clone());
     }
 }
 

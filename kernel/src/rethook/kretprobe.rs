@@ -17,7 +17,8 @@ use a64::{Class, Reason, Sim, classify};
 use tracecore::errno::Errno;
 
 use super::entry::EntryRegs;
-use super::hook::{self, Hook, Listener, Missed, Slow};
+use super::hook::{Hook, Missed, Owner, Slow};
+use super::listener::Listener;
 use super::shadow::Function;
 use super::{branch, storage, trampoline};
 use crate::arch::cpu;
@@ -189,15 +190,6 @@ impl Drop for ByBranch {
     }
 }
 
-/// A hook until it is dropped.
-struct Owner(Arc<Hook>);
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        hook::retire(self.0.clone());
-    }
-}
-
 impl Kretprobe {
     /// Puts `listener` on the returns of the function whose entry is at `addr`, disarmed. At most `max_active` calls of it
     /// are caught at once; without a number as many as [`default_max_active`] says.
@@ -207,7 +199,7 @@ impl Kretprobe {
     pub(crate) fn register(
         addr: usize,
         max_active: Option<u32>,
-        listener: Arc<dyn Listener>,
+        listener: Arc<impl Listener + 'static>,
     ) -> Result<Self, Refusal> {
         let (function, site) = function_of(addr)?;
         let max_active = max_active.unwrap_or_else(default_max_active);

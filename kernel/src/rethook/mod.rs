@@ -15,7 +15,7 @@
 //! ```
 //!
 //! One mechanism for every kind of listener. Return probes come in by the function's patched branch, or by a kprobe at its
-//! entry; whatever else finds itself there with x30 in hand can use it as well.
+//! entry; the users of `ftrace::graph` by the branches of many functions. All share the task's shadow stack.
 //!
 //! # What a trampoline cannot have
 //!
@@ -28,24 +28,30 @@
 //! |---|---|
 //! | `branch` | the cheap way in |
 //! | `entry` | what is known at an entry |
+//! | `call` | a call at its entry, and those of the same hook that are under way |
 //! | `shadow` | the shadow stack |
 //! | `storage` | which task has one, since when, how long |
-//! | `hook` | listeners, and the account of calls |
+//! | `listener` | who is told |
+//! | `hook` | how many calls may be under way, and the account of calls |
 //! | `trampoline` | where hooked functions return to |
 //! | `kretprobe` | return probes |
 
 mod branch;
+mod call;
 mod entry;
 mod hook;
 mod kretprobe;
+mod listener;
 mod shadow;
 mod storage;
 pub(crate) mod tests;
 mod trampoline;
 
+pub(crate) use call::Call;
 pub(crate) use entry::EntryRegs;
-pub(crate) use hook::{Listener, Missed, Returned, Verdict};
+pub(crate) use hook::{Hook, Missed, Owner};
 pub(crate) use kretprobe::{Kretprobe, MAX_ACTIVE, Refusal, arm_all, default_max_active, disarm_all};
+pub(crate) use listener::{Listener, Returned, Verdict};
 pub(crate) use shadow::{MAX_DATA_WORDS, SHADOW_BYTES};
 
 use tracecore::errno::Errno;

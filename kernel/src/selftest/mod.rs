@@ -87,6 +87,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "kprobes_differential", tests: crate::kprobes::tests::DIFFERENTIAL_TESTS },
     Group { name: "kprobes_image", tests: crate::kprobes::tests::IMAGE_TESTS },
     Group { name: "kprobes_boost", tests: crate::kprobes::tests::BOOST_TESTS },
+    Group { name: "graph", tests: crate::ftrace::graph::tests::TESTS },
     Group { name: "rethook", tests: crate::rethook::tests::TESTS },
     Group { name: "bench", tests: bench::TESTS },
     Group { name: "fs", tests: fs::selftest::TESTS },

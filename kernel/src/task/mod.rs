@@ -56,7 +56,7 @@ use crate::irq::{self, Ipi};
 use crate::jump_label;
 use crate::mm;
 use crate::sync::{self, may_sleep, quiesce};
-use crate::text::slots;
+use crate::text::{ranges, slots};
 use core::sync::atomic::Ordering;
 use tcb::{Plan, TaskStack};
 use tracecore::errno::Errno;
@@ -94,8 +94,12 @@ fn preempt_if_asked() {
 }
 
 /// Exit slot of interrupts: they return to a task that may be preempted and was asked to. Interrupts are masked. If the task
-/// is in the slot of a probe, that slot is kept until the task is back.
+/// is in the slot of a probe, that slot is kept until the task is back. If it is on
+/// its way from a patched branch to what that calls, it will ask again whom to call, since that one may be gone by then.
 fn preempt_from_interrupt(regs: &mut exception::PtRegs) {
+    if let Some(again) = ranges::restart_of(regs.pc() as usize, regs.lr() as usize) {
+        regs.set_pc(again as u64);
+    }
     while current().head.need_resched.load(Ordering::Relaxed) != 0 {
         let hold = slots::hold(regs);
         preempt_if_asked();

@@ -56,7 +56,33 @@ pub(crate) fn is_text(addr: usize) -> bool {
     (crate::arch::mmu::KIMAGE_VADDR..(&raw const __text_end).addr()).contains(&addr)
 }
 
+/// Where a task goes on that is preempted at `pc`, with `lr` in x30, if not there: with the address of a callback in hand it
+/// loads that again (`ftrace/entry.S`).
+pub(crate) fn restart_of(pc: usize, lr: usize) -> Option<usize> {
+    let at = |symbol: *const u8| symbol.addr();
+    let masking = (at(&raw const __ftrace_mask_start)..at(&raw const __ftrace_mask_end)).contains(&pc);
+    [
+        (&raw const __ftrace_call_start, &raw const __ftrace_call_end, &raw const __ftrace_call_again),
+        (
+            &raw const __ftrace_direct_call_start,
+            &raw const __ftrace_direct_call_end,
+            &raw const __ftrace_direct_call_again,
+        ),
+    ]
+    .into_iter()
+    .find(|(start, end, _)| if masking { lr == at(*end) } else { (at(*start)..at(*end)).contains(&pc) })
+    .map(|(_, _, again)| at(again))
+}
+
 unsafe extern "C" {
+    static __ftrace_call_start: u8;
+    static __ftrace_call_end: u8;
+    static __ftrace_call_again: u8;
+    static __ftrace_direct_call_start: u8;
+    static __ftrace_direct_call_end: u8;
+    static __ftrace_direct_call_again: u8;
+    static __ftrace_mask_start: u8;
+    static __ftrace_mask_end: u8;
     static __entry_text_start: u8;
     static __entry_text_end: u8;
     static __noinstr_text_start: u8;

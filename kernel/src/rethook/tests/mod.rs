@@ -94,7 +94,7 @@ fn armed_at(
     t: &mut TestCtx<'_>,
     addr: usize,
     max_active: u32,
-    listener: Arc<dyn Listener>,
+    listener: Arc<impl Listener + 'static>,
 ) -> Result<Kretprobe, Stop> {
     match Kretprobe::register(addr, Some(max_active), listener) {
         Ok(probe) => {
@@ -105,7 +105,11 @@ fn armed_at(
     }
 }
 
-fn armed(t: &mut TestCtx<'_>, symbol: &str, listener: Arc<dyn Listener>) -> Result<Kretprobe, Stop> {
+fn armed(
+    t: &mut TestCtx<'_>,
+    symbol: &str,
+    listener: Arc<impl Listener + 'static>,
+) -> Result<Kretprobe, Stop> {
     armed_at(t, address(symbol), MAX_ACTIVE, listener)
 }
 
@@ -196,7 +200,13 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
         }
     }
     let none = || Arc::new(Count::default());
-    let refused = |addr, max_active, listener| Kretprobe::register(addr, max_active, listener).err();
+    fn refused(
+        addr: usize,
+        max_active: Option<u32>,
+        listener: Arc<impl Listener + 'static>,
+    ) -> Option<Refusal> {
+        Kretprobe::register(addr, max_active, listener).err()
+    }
     check_eq!(t, refused(address("work_add"), Some(MAX_ACTIVE + 1), none()), Some(Refusal::MaxActive));
     check_eq!(t, refused(address("task::life::exit"), None, none()), Some(Refusal::NeverReturns));
     check_eq!(t, refused(address("work_add"), None, Arc::new(Greedy(MAX_DATA_WORDS))), None);
