@@ -51,6 +51,7 @@ mod kprobes;
 mod rethook;
 
 // F5: listeners.
+mod bpf;
 mod trace;
 
 // F6: surface.

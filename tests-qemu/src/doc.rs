@@ -5,7 +5,7 @@
 //! * `$ cargo xtask qemu OPTIONS` starts a session with these options; what the boot prints up to the
 //!   first prompt is not compared. `poweroff` at the end of one is not run.
 //! * `$ … | cargo xtask qemu …`, and the same with `--script` or `<`, is run on the host, and its
-//!   standard output compared.
+//!   standard output compared; so is every line with `cargo xtask bpf-exec`.
 //! * Other lines behind `$ ` are for the reader only, with their output.
 //!
 //! Exit statuses are not compared; a page that wants to show one says `echo $?`.
@@ -112,7 +112,7 @@ fn host_line(command: &str, label: &str, output: &[&str], current: &mut PageSess
     if let Some(boot) = is_session(command) {
         finish(current, pages);
         boot.clone_into(&mut current.boot);
-    } else if command.contains("cargo xtask qemu") {
+    } else if ["cargo xtask qemu", "cargo xtask bpf-exec"].iter().any(|xtask| command.contains(xtask)) {
         let kept = output.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |last| last + 1);
         pages.host.push(HostLine {
             name: format!("docs::{label}"),
@@ -213,6 +213,14 @@ $ cargo xtask qemu
             expected: vec!["y".into()],
         };
         assert_eq!(pages.host, [host]);
+    }
+
+    #[test]
+    fn programs_for_the_guest_are_run_on_the_host() {
+        let mut pages = Pages::default();
+        page("x.md", "```console\n$ echo 95 | cargo xtask bpf-exec\n0\n$ cargo build\n```\n", &mut pages);
+        let commands: Vec<_> = pages.host.iter().map(|line| line.command.as_str()).collect();
+        assert_eq!(commands, ["echo 95 | cargo xtask bpf-exec"]);
     }
 
     #[test]

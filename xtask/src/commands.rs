@@ -1,5 +1,6 @@
 //! The longer commands.
 
 pub mod bench;
+pub mod bpf_exec;
 pub mod gdb;
 pub mod test;

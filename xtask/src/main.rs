@@ -50,6 +50,20 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Run BPF bytecode in the guest: hexadecimal digits on standard input; prints r0
+    BpfExec {
+        #[command(flatten)]
+        machine: Machine,
+        /// Memory that r1 points to and r2 is the length of, as hexadecimal digits
+        #[arg(conflicts_with = "batch")]
+        memory: Option<String>,
+        /// Run the cases of this file, a JSON list of {"program", "memory"}; prints a JSON list
+        #[arg(long, value_name = "FILE")]
+        batch: Option<PathBuf>,
+        /// Spare the programs the analysis of their paths; every access is checked when it is made
+        #[arg(long)]
+        unverified: bool,
+    },
     /// Boot halted and attach gdb
     Gdb {
         #[command(flatten)]
@@ -91,6 +105,9 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Test { filter } => commands::test::run(filter.as_deref()),
         Verb::Bench { machine, filter, json } => {
             commands::bench::run(&machine, filter.as_deref(), json.as_deref())
+        }
+        Verb::BpfExec { machine, memory, batch, unverified } => {
+            commands::bpf_exec::run(&machine, batch.as_deref(), memory.as_deref(), unverified)
         }
         Verb::Gdb { machine } => commands::gdb::run(&machine),
         Verb::Check => check::run(),

@@ -16,6 +16,7 @@
 //! | [`program`] | many of them, with jumps that lead somewhere |
 //! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
 //! | [`interp`] | runs them |
+//! | [`sandbox`] | memory in which any program can be run |
 //!
 //! Pure: no unsafe, no state, nothing of a machine. What runs in a probe ([`interp`]) allocates nothing and cannot panic.
 
@@ -29,6 +30,7 @@ pub mod insn;
 pub mod interp;
 pub mod op;
 pub mod program;
+pub mod sandbox;
 pub mod text;
 
 pub use insn::Insn;

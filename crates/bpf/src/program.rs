@@ -2,7 +2,7 @@
 //!
 //! | checked | so that |
 //! |---|---|
-//! | every instruction means something ([`decode`]) | nobody has to ask again |
+//! | every instruction means something ([`op::decode`]) | nobody has to ask again |
 //! | every jump and local call leads to the beginning of an instruction | the program counter is always good |
 //! | a jump stays in its function | a function is a function |
 //! | the last instruction of each function is `exit` or `goto` | nobody runs out of one |

@@ -4,7 +4,7 @@ mod common;
 
 use bpf::op::{Alu, Cond, Op, Operand, Order, Reg, Size, Width};
 use bpf::{Insn, Program};
-use common::{Checked, Random, run};
+use common::{Random, sandbox};
 
 const MEMORY_BYTES: u64 = 64;
 
@@ -81,15 +81,15 @@ fn random_programs_agree_with_rbpf() {
     for n in 0..50_000 {
         let program = program(&mut random);
         let memory: Vec<u8> = (0..MEMORY_BYTES).map(|_| random.next() as u8).collect();
-        let mut env = Checked::new(&memory);
-        let ours = run(&program, &mut env).unwrap();
+        let mut sandbox = sandbox(&memory);
+        let ours = sandbox.run(&program).unwrap();
         let mut theirs_memory = memory.clone();
         let bytes = program.to_bytes();
         let vm = rbpf::EbpfVmRaw::new(Some(&bytes)).unwrap();
         let theirs = vm.execute_program(&mut theirs_memory).unwrap();
         let listing = bpf::text::print(&program, &bpf::text::NoNames);
         assert_eq!(ours, theirs, "program {n}:\n{listing}");
-        assert_eq!(env.memory, theirs_memory, "program {n}:\n{listing}");
+        assert_eq!(sandbox.memory(), theirs_memory, "program {n}:\n{listing}");
     }
 }
 
@@ -116,7 +116,7 @@ fn any_bytes_are_a_program_or_an_error() {
         slots.push(Op::Exit.encode().0);
         let Ok(program) = Program::new(slots) else { continue };
         sound += 1;
-        let _ = run(&program, &mut Checked::new(&[0; 16]));
+        let _ = sandbox(&[0; 16]).run(&program);
         let text = bpf::text::print(&program, &bpf::text::NoNames);
         assert_eq!(bpf::text::parse(&text, &bpf::text::NoNames).as_ref(), Ok(&program), "{text}");
     }

@@ -3,7 +3,8 @@
 mod common;
 
 use bpf::interp::Cause;
-use common::{MEMORY, run_text};
+use bpf::sandbox::MEMORY;
+use common::run_text;
 
 /// Runs a text that leaves its result in r0.
 fn r0(text: &str) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::{mount, tour, xray};
 use crate::fs::tty;
-use crate::{bench, klog, selftest, trace, workload};
+use crate::{bench, bpf, klog, selftest, trace, workload};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::{self, Write};
@@ -17,6 +17,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         help: "count instructions per operation",
         main: |ctx, args| with_streams(ctx, args, bench::run),
     },
+    Program { name: "bpf", usage: "exec FILE", help: "run BPF programs in a sandbox", main: bpf::main },
     Program { name: "misses", usage: "", help: "show what was not recorded, and why", main: misses },
     Program {
         name: "mkfs.fat",
