@@ -49,6 +49,8 @@ const REFERENCES: &[Reference] = &[
     row("ftrace/two-ops-empty", 220, 80),
     row("ftrace/direct-empty", 18, 18),
     row("ftrace/function-record", 669, 150),
+    row("ftrace/function-args-record", 705, 190),
+    row("ftrace/function-stack-record", 2_300, 600),
     row("ftrace/enable-all-per-site", 1_439, 80),
     row("ftrace/set-filter-one", 112_000_000, 1_000_000),
 ];

@@ -51,7 +51,8 @@ mod site_set;
 mod sites;
 pub(crate) mod tests;
 
-pub(crate) use ops::{Hit, Ops, Registered, listeners, misses, register, touched};
+pub(crate) use ops::{Hit, Ops, Registered, guard, listeners, misses, register, touched};
+pub(crate) use recursion::{LEVELS, level_of};
 pub(crate) use regs::FtraceRegs;
 pub(crate) use site_set::SiteSet;
 pub(crate) use sites::{Site, init, site_of, sites};

@@ -72,11 +72,13 @@ unsafe impl Pinned for Hit<'_> {}
 pub(crate) type Callback = fn(&Hit<'_>, &mut FtraceRegs);
 
 /// What `ftrace_caller` calls.
-pub(super) type Entry = extern "C" fn(usize, usize, &'static Ops, &mut FtraceRegs);
+pub(crate) type Entry = extern "C" fn(usize, usize, &'static Ops, &mut FtraceRegs);
 
 /// A listener; always a `static`.
 #[repr(C)]
 pub(crate) struct Ops {
+    /// First, where it is read without an addition.
+    running: AtomicBool,
     entry: Entry,
     callback: Callback,
     name: &'static str,
@@ -84,7 +86,6 @@ pub(crate) struct Ops {
     redirects: bool,
     /// Called without the recursion guard, also where others that need it are called.
     bare: bool,
-    running: AtomicBool,
     /// Whose trampoline is entered behind the callbacks: its own, if it is one of a direct call; for a combination that of
     /// its member. Null: nobody's.
     direct_of: AtomicPtr<Ops>,
@@ -134,6 +135,11 @@ impl Ops {
     /// A listener whose callback runs under the recursion guard.
     pub(crate) const fn new(name: &'static str, callback: Callback) -> Self {
         Self::with(name, guarded, callback)
+    }
+
+    /// The same, where `entry` is [`guard`] with the callback compiled into it: for the one that is called most.
+    pub(crate) const fn guarded_by(name: &'static str, entry: Entry, callback: Callback) -> Self {
+        Self::with(name, entry, callback)
     }
 
     /// The same, for a callback that changes where a function goes on.
@@ -194,32 +200,62 @@ impl Ops {
     }
 }
 
+/// Runs a callback under the recursion guard, while its ops is registered.
+#[inline(always)]
+pub(crate) fn guard(
+    ip: usize,
+    parent_ip: usize,
+    ops: &'static Ops,
+    regs: &mut FtraceRegs,
+    callback: impl FnOnce(&Hit<'_>, &mut FtraceRegs),
+) {
+    let Some(_entered) = recursion::enter() else { return miss(ops) };
+    if ops.running.load(Ordering::Acquire) {
+        callback(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
+    }
+}
+
 noinstr! {
     extern "C" fn ignore(_: usize, _: usize, _: &'static Ops, _: &mut FtraceRegs) {}
 
     /// One ops.
     extern "C" fn guarded(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
-        let Some(_entered) = recursion::enter() else { return miss(ops) };
-        if ops.running.load(Ordering::Acquire) {
-            (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
+        guard(ip, parent_ip, ops, regs, ops.callback);
+    }
+
+    /// Two, in order: the combination that there is most.
+    extern "C" fn both(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
+        let (Some(_entered), &[first, second]) = (recursion::enter(), ops.members) else {
+            return without_guard(ip, parent_ip, ops, regs);
+        };
+        let mut hit = Hit { ip, parent_ip, ops: first, entered: PhantomData };
+        if first.running.load(Ordering::Acquire) {
+            (first.callback)(&hit, regs);
+        }
+        if second.running.load(Ordering::Acquire) {
+            hit.ops = second;
+            (second.callback)(&hit, regs);
         }
     }
 
     /// Several, in order; the guard is the same for all.
     extern "C" fn each(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
         let Some(_entered) = recursion::enter() else {
-            // Called from a callback, whose guard holds off preemption.
-            for &ops in ops.members {
-                if !ops.bare {
-                    miss(ops);
-                } else if ops.running.load(Ordering::Acquire) {
-                    (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
-                }
-            }
-            return;
+            return without_guard(ip, parent_ip, ops, regs);
         };
         for &ops in ops.members {
             if ops.running.load(Ordering::Acquire) {
+                (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
+            }
+        }
+    }
+
+    /// Several, called from a callback, whose guard holds off preemption.
+    fn without_guard(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
+        for &ops in ops.members {
+            if !ops.bare {
+                miss(ops);
+            } else if ops.running.load(Ordering::Acquire) {
                 (ops.callback)(&Hit { ip, parent_ip, ops, entered: PhantomData }, regs);
             }
         }
@@ -414,13 +450,22 @@ impl Registry {
             self.named.resize(sites::count(), Ops::nop());
         }
         let count = sites.len();
-        let mut batch = Transaction::with_capacity(count).map_err(PatchError::errno)?;
+        let mut batch = Transaction::with_room(count, count).map_err(PatchError::errno)?;
         let mut gone = Transaction::default();
+        // Neighbours mostly call the same ones.
+        let mut last = None;
         let mut changes = Vec::new();
         changes.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
         for n in sites.numbers() {
             let (Some(site), Some(&was)) = (sites::nth(n), self.named.get(n)) else { continue };
-            let ops = self.wanted(n)?.unwrap_or(Ops::nop());
+            let ops = match (self.callers(n), last) {
+                (Some(callers), Some((same, ops))) if callers == same => ops,
+                (callers, _) => {
+                    let ops = self.wanted(n)?.unwrap_or(Ops::nop());
+                    last = callers.map(|callers| (callers, ops));
+                    ops
+                }
+            };
             if core::ptr::eq(was, ops) {
                 continue;
             }
@@ -445,6 +490,13 @@ impl Registry {
         }
         // No CPU takes the branch of those that are gone any more.
         commit(gone)
+    }
+
+    /// Who shall be called at a site, a bit for each; `None` if there are more users than bits.
+    #[inline(always)]
+    fn callers(&self, n: usize) -> Option<u64> {
+        let bits = |bits, (at, user): (usize, &User)| bits | u64::from(user.sites.contains_nth(n)) << at;
+        (self.users.len() <= u64::BITS as usize).then(|| self.users.iter().enumerate().fold(0, bits))
     }
 
     /// What a site shall call.
@@ -476,7 +528,8 @@ impl Registry {
             return Err(Errno::ENOSPC);
         }
         self.combinations.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let mut ops = Ops::with("several", each, ignored);
+        let entry = if members.len() == 2 { both } else { each };
+        let mut ops = Ops::with("several", entry, ignored);
         ops.members = Vec::leak(members);
         ops.direct_of = AtomicPtr::new(direct);
         let ops: &'static Ops = Box::leak(Box::new(ops));

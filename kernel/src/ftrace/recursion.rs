@@ -31,10 +31,21 @@ fn level(preempt_count: u32) -> u32 {
     }
 }
 
-/// The right to run callbacks for this task on its level; preemption is off while it lives.
+/// How many levels there are.
+pub(crate) const LEVELS: usize = 4;
+
+/// The level of a callback, as an index: one at a time has it on a CPU.
+#[inline(always)]
+pub(crate) fn level_of(_: &impl Pinned) -> usize {
+    level(thread::current().count()).trailing_zeros() as usize
+}
+
+/// The right to run callbacks for this task on its level; preemption is off while it lives. What there was before is put back
+/// as it was: whoever comes in between leaves both as found.
 pub(super) struct Entered {
     head: &'static ThreadHead,
-    bit: u32,
+    count: u32,
+    taken: u32,
 }
 
 // SAFETY: preemption is off from `enter` to `drop`.
@@ -53,7 +64,7 @@ pub(super) fn enter() -> Option<Entered> {
     head.tracing.store(taken | bit, Ordering::Relaxed);
     head.preempt_count.store(count + PREEMPT_OFFSET, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
-    Some(Entered { head, bit })
+    Some(Entered { head, count, taken })
 }
 
 impl Drop for Entered {
@@ -61,9 +72,11 @@ impl Drop for Entered {
     fn drop(&mut self) {
         compiler_fence(Ordering::SeqCst);
         let head = self.head;
-        head.tracing.store(head.tracing.load(Ordering::Relaxed) & !self.bit, Ordering::Relaxed);
-        head.sub(PREEMPT_OFFSET);
+        head.tracing.store(self.taken, Ordering::Relaxed);
+        head.preempt_count.store(self.count, Ordering::Relaxed);
         // What the scheduler is called through has no entry to be traced at, or this would not end.
-        sync::preempt_point();
+        if self.count == 0 && head.need_resched.load(Ordering::Relaxed) != 0 {
+            sync::preempt_point();
+        }
     }
 }

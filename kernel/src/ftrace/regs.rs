@@ -100,6 +100,13 @@ impl FtraceRegs<Entry> {
         (&raw const self.regs).addr() as u64 + layout::LINK as u64
     }
 
+    /// What the registers of arguments hold.
+    #[inline(always)]
+    pub(crate) fn args(&self) -> &[u64; ARGUMENT_REGS] {
+        let [args @ .., _] = &self.regs.x;
+        args
+    }
+
     /// Argument `n` of the function, for the first eight.
     #[inline(always)]
     pub(crate) fn arg(&self, n: usize) -> Option<u64> {

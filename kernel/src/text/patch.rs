@@ -127,9 +127,15 @@ pub(crate) struct Transaction {
 impl Transaction {
     /// An empty batch with room for `n` changes.
     pub(crate) fn with_capacity(n: usize) -> Result<Self, PatchError> {
-        let mut patches = Vec::new();
-        patches.try_reserve_exact(n).map_err(|_| PatchError::NoMemory)?;
-        Ok(Self { patches, literals: Vec::new() })
+        Self::with_room(n, 0)
+    }
+
+    /// The same, with room for some literals.
+    pub(crate) fn with_room(changes: usize, literals: usize) -> Result<Self, PatchError> {
+        let mut batch = Self::default();
+        batch.patches.try_reserve_exact(changes).map_err(|_| PatchError::NoMemory)?;
+        batch.literals.try_reserve_exact(literals).map_err(|_| PatchError::NoMemory)?;
+        Ok(batch)
     }
 
     /// Adds a change.
@@ -153,7 +159,9 @@ impl Transaction {
 
     /// Makes all changes, or none.
     pub(crate) fn commit(mut self) -> Result<(), PatchError> {
-        self.literals.sort_unstable_by_key(|literal| literal.addr);
+        if !self.literals.is_sorted_by_key(|literal| literal.addr) {
+            self.literals.sort_unstable_by_key(|literal| literal.addr);
+        }
         commit_all(&mut self.patches, &self.literals)
     }
 }

@@ -56,6 +56,12 @@ pub(super) fn write_words(pin: &impl Pinned, words: &[u64]) -> Result<(), Refuse
     rings::this(pin).ok_or(Refused::Off)?.write_words(words, clock::now)
 }
 
+/// The same, compiled into the caller: for the one that is called most.
+#[inline(always)]
+pub(super) fn write_words_here<const N: usize>(pin: &impl Pinned, words: &[u64; N]) -> Result<(), Refused> {
+    rings::this(pin).ok_or(Refused::Off)?.write_words_here(words, clock::now)
+}
+
 /// Room for a record in this CPU's ring.
 #[inline(always)]
 pub(super) fn reserve(pin: &impl Pinned, len: usize) -> Result<Reservation<'_>, Refused> {

@@ -35,7 +35,7 @@ pub(super) fn is_open(pin: &impl Pinned, filter: &EventFilter, other: impl FnOnc
             MUTED.this_cpu(pin).fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        return pids::wanted(pin, other);
+        return pids::wanted(pin, other());
     }
     true
 }

@@ -3,13 +3,14 @@
 use alloc::format;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::{gate, kprobe_events, rings, tracepoints};
+use super::{functions, gate, kprobe_events, rings, tracepoints};
 
 /// Adds the misses of probes, of events and of each CPU's ring.
 pub(crate) fn misses(table: &mut Table) {
     kprobe_events::misses(table);
     tracepoints::misses(table);
     gate::misses(table);
+    functions::misses(table);
     for cpu in rings::cpus() {
         let totals = rings::totals(cpu);
         let causes = [

@@ -1,7 +1,8 @@
 //! `trace_options` and `options/`: how records are shown, and a little of how they are made.
 //!
 //! A write to `trace_options` is a name, or `no` and a name; a file of `options/` is a switch. Only options that do
-//! something are here: what belongs to tracers that there are not yet is refused like any other unknown name.
+//! something are here: what belongs to tracers that there are not yet is refused like any other unknown name. Tracers have options
+//! of their own: see [`tracers`].
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,7 +10,7 @@ use tracecore::errno::Errno;
 use tracecore::ring::Mode;
 use tracecore::text::{Form, Style};
 
-use super::{clock, pids, rings};
+use super::{clock, pids, rings, tracers};
 use crate::fs::textfs::{Text, value};
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -45,12 +46,14 @@ pub(super) enum Opt {
     Markers,
     /// `event-fork`: `set_event_pid` follows children.
     EventFork,
+    /// `function-fork`: `set_ftrace_pid` follows children.
+    FunctionFork,
     /// `pause-on-trace`: nothing is recorded while `trace` is open.
     PauseOnTrace,
 }
 
 /// Names, in Linux's order, and which are on at boot.
-const OPTIONS: [(&str, Opt, bool); 15] = [
+const OPTIONS: [(&str, Opt, bool); 16] = [
     ("sym-offset", Opt::SymOffset, false),
     ("sym-addr", Opt::SymAddr, false),
     ("raw", Opt::Raw, false),
@@ -66,6 +69,7 @@ const OPTIONS: [(&str, Opt, bool); 15] = [
     ("markers", Opt::Markers, true),
     ("event-fork", Opt::EventFork, false),
     ("pause-on-trace", Opt::PauseOnTrace, false),
+    ("function-fork", Opt::FunctionFork, false),
 ];
 
 impl Opt {
@@ -82,7 +86,8 @@ impl Opt {
         let _changing = CHANGING.lock();
         match self {
             Self::Overwrite => rings::set_mode(if on { Mode::Overwrite } else { Mode::DiscardNewest }),
-            Self::EventFork => pids::follow_forks(on)?,
+            Self::EventFork => pids::EVENTS.follow_forks(on)?,
+            Self::FunctionFork => pids::FUNCTIONS.follow_forks(on)?,
             _ => {}
         }
         if on {
@@ -134,38 +139,54 @@ pub(super) fn init() {
         "trace_options",
         Text::new(0o640)
             .show(|out| {
-                OPTIONS
-                    .iter()
-                    .try_for_each(|(name, opt, _)| {
-                        writeln!(out, "{}{name}", if opt.is_on() { "" } else { "no" })
-                    })
+                let general = OPTIONS.iter().map(|(name, opt, _)| (*name, opt.is_on()));
+                let own = tracers::current_options().iter().map(|option| (option.name, option.is_on()));
+                general
+                    .chain(own)
+                    .try_for_each(|(name, on)| writeln!(out, "{}{name}", if on { "" } else { "no" }))
                     .map_err(|_| Errno::ENOMEM)
             })
             .write(|data| {
                 let word = value::short_word(data, MAX_NAME)?;
-                let find =
-                    |name: &str| OPTIONS.iter().find(|(known, ..)| *known == name).map(|(_, opt, _)| *opt);
-                let on = find(word).map(|opt| (opt, true));
-                let (opt, on) =
-                    on.or_else(|| Some((find(word.strip_prefix("no")?)?, false))).ok_or(Errno::EINVAL)?;
-                opt.set(on)?;
+                match set(word, true) {
+                    Some(done) => done?,
+                    None => {
+                        word.strip_prefix("no").and_then(|name| set(name, false)).ok_or(Errno::EINVAL)??
+                    }
+                }
                 Ok(data.len())
             }),
     );
     let dir = root.dir("options", 0o750);
     for (name, opt, _) in OPTIONS {
-        dir.file(
-            name,
-            Text::new(0o640)
-                .show(move |out| writeln!(out, "{}", u8::from(opt.is_on())).map_err(|_| Errno::ENOMEM))
-                .write(move |data| {
-                    match value::number(data)? {
-                        0 => opt.set(false)?,
-                        1 => opt.set(true)?,
-                        _ => return Err(Errno::EINVAL),
-                    }
-                    Ok(data.len())
-                }),
-        );
+        dir.file(name, switch(move || opt.is_on(), move |on| opt.set(on)));
     }
+    for option in tracers::all_options() {
+        dir.file(option.name, switch(|| option.is_on(), |on| option.set(on)));
+    }
+}
+
+/// Switches the option of this name, if there is one: of all records, or of the current tracer.
+fn set(name: &str, on: bool) -> Option<Result<(), Errno>> {
+    if let Some((_, opt, _)) = OPTIONS.iter().find(|(known, ..)| *known == name) {
+        return Some(opt.set(on));
+    }
+    tracers::current_options().iter().find(|option| option.name == name).map(|option| option.set(on))
+}
+
+/// The file of an option.
+fn switch(
+    is_on: impl Fn() -> bool + Send + Sync + 'static,
+    set: impl Fn(bool) -> Result<(), Errno> + Send + Sync + 'static,
+) -> Text {
+    Text::new(0o640).show(move |out| writeln!(out, "{}", u8::from(is_on())).map_err(|_| Errno::ENOMEM)).write(
+        move |data| {
+            match value::number(data)? {
+                0 => set(false)?,
+                1 => set(true)?,
+                _ => return Err(Errno::EINVAL),
+            }
+            Ok(data.len())
+        },
+    )
 }

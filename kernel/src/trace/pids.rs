@@ -1,9 +1,15 @@
-//! `set_event_pid` and `set_event_notrace_pid`: events of some tasks only, or of all but some.
+//! Lists of tasks: only these, or all but those.
+//!
+//! | files | what | follows children with |
+//! |---|---|---|
+//! | `set_event_pid`, `set_event_notrace_pid` | events | `event-fork` |
+//! | `set_ftrace_pid`, `set_ftrace_notrace_pid` | what tracers of functions record | `function-fork` |
 //!
 //! Each list is a bit for every number that a task can have, so it can be changed and asked in any context. While neither
-//! file has been written to, they are not asked: they guard a [`gate`](super::gate). With the option `event-fork` the lists follow the
+//! file of a pair has been written to, its lists are not asked: events have a [`gate`](super::gate) that they guard, and the
+//! tracer `function` another callback. With the option the lists follow the
 //! tasks: a child of a listed task is listed, and a task that ends no longer is. A list whose last task has ended is empty,
-//! but still there: no event passes the first, each passes the second.
+//! but still there: nothing passes the first, everything passes the second.
 //!
 //! An event belongs to the task that it happens in. Two that are about another task pass for that one too, as on
 //! Linux: `sched_switch` for the next, `sched_waking` and `sched_wakeup` for the one that is woken. What users write to
@@ -15,26 +21,39 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracecore::errno::Errno;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::gate;
+use super::{functions, gate};
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
 use crate::sync::{Pinned, per_cpu};
 use crate::task::{self, Mutex, PID_MAX, events};
 use crate::tracepoint::Registration;
 
-/// One of the lists is there, and the gate is guarded.
-static GUARDING: AtomicBool = AtomicBool::new(false);
+/// For events.
+pub(super) static EVENTS: Lists = Lists::new(["set_event_pid", "set_event_notrace_pid"], "", gate::guard);
+/// For functions.
+pub(super) static FUNCTIONS: Lists =
+    Lists::new(["set_ftrace_pid", "set_ftrace_notrace_pid"], "no pid\n", functions::guard);
+
 struct List {
     there: AtomicBool,
     bits: [AtomicU64; PID_MAX as usize / 64],
 }
 
-static ONLY: List = List::new();
-static NOT: List = List::new();
-/// Held while lists are replaced.
-static CHANGING: Mutex<()> = Mutex::new(());
-/// What keeps the lists up to date, while `event-fork` is on.
-static FOLLOWING: Mutex<Option<[Registration; 2]>> = Mutex::new(None);
+/// A pair of lists.
+pub(super) struct Lists {
+    only: List,
+    not: List,
+    /// The files of both.
+    files: [&'static str; 2],
+    /// What a file shows when there is no list.
+    none: &'static str,
+    /// Has the lists asked, or no longer.
+    guard: fn(bool) -> Result<(), Errno>,
+    /// Are they asked? Held while lists are replaced.
+    guarding: Mutex<bool>,
+    /// What keeps the lists up to date, while the option is on.
+    following: Mutex<Option<[Registration; 2]>>,
+}
 
 per_cpu! {
     /// Events that were not recorded because of their task.
@@ -65,9 +84,23 @@ impl List {
     fn is_there(&self) -> bool {
         self.there.load(Ordering::Relaxed)
     }
+}
+
+impl Lists {
+    const fn new(files: [&'static str; 2], none: &'static str, guard: fn(bool) -> Result<(), Errno>) -> Self {
+        Self {
+            only: List::new(),
+            not: List::new(),
+            files,
+            none,
+            guard,
+            guarding: Mutex::new(false),
+            following: Mutex::new(None),
+        }
+    }
 
     /// Adds the numbers of a write, all or none. One without a number changes nothing.
-    fn add(&self, data: &[u8]) -> Result<(), Errno> {
+    fn add(&self, list: &List, data: &[u8]) -> Result<(), Errno> {
         let words = || data.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         for word in words() {
             pid(word)?;
@@ -75,17 +108,87 @@ impl List {
         if words().next().is_none() {
             return Ok(());
         }
-        let _changing = CHANGING.lock();
-        words().filter_map(|word| pid(word).ok()).for_each(|pid| self.set(pid, true));
-        self.there.store(true, Ordering::Relaxed);
-        follow_lists()
+        let mut guarding = self.guarding.lock();
+        words().filter_map(|word| pid(word).ok()).for_each(|pid| list.set(pid, true));
+        list.there.store(true, Ordering::Relaxed);
+        self.follow_lists(&mut guarding)
     }
 
-    fn clear(&self) -> Result<(), Errno> {
-        let _changing = CHANGING.lock();
-        self.there.store(false, Ordering::Relaxed);
-        self.bits.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        follow_lists()
+    fn clear(&self, list: &List) -> Result<(), Errno> {
+        let mut guarding = self.guarding.lock();
+        list.there.store(false, Ordering::Relaxed);
+        list.bits.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        self.follow_lists(&mut guarding)
+    }
+
+    /// The lists are asked while there is one.
+    fn follow_lists(&self, guarding: &mut bool) -> Result<(), Errno> {
+        let there = self.are_there();
+        if there != *guarding {
+            (self.guard)(there)?;
+            *guarding = there;
+        }
+        Ok(())
+    }
+
+    /// Is there one?
+    pub(super) fn are_there(&self) -> bool {
+        self.only.is_there() || self.not.is_there()
+    }
+
+    /// Is this task wanted?
+    #[inline(always)]
+    pub(super) fn want(&self, pid: u32) -> bool {
+        (!self.only.is_there() || self.only.has(pid)) && !(self.not.is_there() && self.not.has(pid))
+    }
+
+    /// Lets the lists follow the tasks, or not.
+    pub(super) fn follow_forks(&'static self, on: bool) -> Result<(), Errno> {
+        let mut following = self.following.lock();
+        if on == following.is_some() {
+            return Ok(());
+        }
+        *following = if on {
+            // Behind those who record: the end of a task is its own event.
+            let forks = Arc::new(|parent: &task::Task, child: &task::Task| {
+                for list in [&self.only, &self.not] {
+                    if list.has(parent.pid()) {
+                        list.set(child.pid(), true);
+                    }
+                }
+            });
+            let exits = Arc::new(|task: &task::Task| {
+                [&self.only, &self.not].iter().for_each(|list| list.set(task.pid(), false));
+            });
+            Some([
+                events::sched_process_fork::register(forks, i32::MIN)?,
+                events::sched_process_exit::register(exits, i32::MIN)?,
+            ])
+        } else {
+            None
+        };
+        Ok(())
+    }
+
+    fn add_files(&'static self) {
+        for (name, list) in self.files.into_iter().zip([&self.only, &self.not]) {
+            let show = |out: &mut dyn core::fmt::Write| {
+                if !list.is_there() {
+                    return out.write_str(self.none);
+                }
+                (0..PID_MAX).filter(|pid| list.has(*pid)).try_for_each(|pid| writeln!(out, "{pid}"))
+            };
+            tracefs::tracefs().file(
+                name,
+                Text::new(0o640)
+                    .show(move |out| show(out).map_err(|_| Errno::ENOMEM))
+                    .on_open(|how| if how.truncate { self.clear(list) } else { Ok(()) })
+                    .write(|data| {
+                        self.add(list, data)?;
+                        Ok(data.len())
+                    }),
+            );
+        }
     }
 }
 
@@ -98,57 +201,14 @@ fn pid(word: &[u8]) -> Result<u32, Errno> {
     text.parse().ok().filter(|pid| *pid < PID_MAX).ok_or(Errno::EINVAL)
 }
 
-/// The gate is guarded while there is a list. Under the lock.
-fn follow_lists() -> Result<(), Errno> {
-    let guarding = ONLY.is_there() || NOT.is_there();
-    if guarding != GUARDING.load(Ordering::Relaxed) {
-        gate::guard(guarding)?;
-        GUARDING.store(guarding, Ordering::Relaxed);
-    }
-    Ok(())
-}
-
 /// Is an event of this task to be recorded? `other` names another task that it is about. One that is not is counted.
-#[inline(always)]
-pub(super) fn wanted(pin: &impl Pinned, other: impl FnOnce() -> Option<u32>) -> bool {
-    let wanted = task_wanted(task::current().pid()) || other().is_some_and(task_wanted);
+#[inline(never)]
+pub(super) fn wanted(pin: &impl Pinned, other: Option<u32>) -> bool {
+    let wanted = EVENTS.want(task::current().pid()) || other.is_some_and(|pid| EVENTS.want(pid));
     if !wanted {
         UNWANTED.this_cpu(pin).fetch_add(1, Ordering::Relaxed);
     }
     wanted
-}
-
-#[inline(never)]
-fn task_wanted(pid: u32) -> bool {
-    (!ONLY.is_there() || ONLY.has(pid)) && !(NOT.is_there() && NOT.has(pid))
-}
-
-/// Lets the lists follow the tasks, or not.
-pub(super) fn follow_forks(on: bool) -> Result<(), Errno> {
-    let mut following = FOLLOWING.lock();
-    if on == following.is_some() {
-        return Ok(());
-    }
-    *following = if on {
-        // Behind those who record: the end of a task is its own event.
-        let forks = Arc::new(|parent: &task::Task, child: &task::Task| {
-            for list in [&ONLY, &NOT] {
-                if list.has(parent.pid()) {
-                    list.set(child.pid(), true);
-                }
-            }
-        });
-        let exits = Arc::new(|task: &task::Task| {
-            [&ONLY, &NOT].iter().for_each(|list| list.set(task.pid(), false));
-        });
-        Some([
-            events::sched_process_fork::register(forks, i32::MIN)?,
-            events::sched_process_exit::register(exits, i32::MIN)?,
-        ])
-    } else {
-        None
-    };
-    Ok(())
 }
 
 /// Adds the events that were not recorded because of their task.
@@ -160,21 +220,6 @@ pub(super) fn misses(table: &mut Table) {
 }
 
 pub(super) fn init() {
-    for (name, list) in [("set_event_pid", &ONLY), ("set_event_notrace_pid", &NOT)] {
-        tracefs::tracefs().file(
-            name,
-            Text::new(0o640)
-                .show(|out| {
-                    (0..PID_MAX)
-                        .filter(|pid| list.has(*pid))
-                        .try_for_each(|pid| writeln!(out, "{pid}"))
-                        .map_err(|_| Errno::ENOMEM)
-                })
-                .on_open(|how| if how.truncate { list.clear() } else { Ok(()) })
-                .write(|data| {
-                    list.add(data)?;
-                    Ok(data.len())
-                }),
-        );
-    }
+    EVENTS.add_files();
+    FUNCTIONS.add_files();
 }

@@ -9,6 +9,12 @@ use crate::unwind::{self, MAX_FRAMES};
 /// Words before the addresses: the header, and how many there are.
 const HEAD_WORDS: usize = 2;
 
+/// Records the traced function and its callers.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+pub(super) fn of_function(hit: &Hit<'_>, regs: &FtraceRegs) {
+    record(hit, regs, 0);
+}
+
 /// Records the callers of the traced function.
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 pub(super) fn of_caller(hit: &Hit<'_>, regs: &FtraceRegs) {

@@ -9,6 +9,8 @@ use alloc::vec;
 pub const FUNCTION_ID: u16 = 1;
 /// The id of [`stack_class`].
 pub const STACK_ID: u16 = 4;
+/// The id of [`repeats_class`].
+pub const REPEATS_ID: u16 = 18;
 /// The id of [`print_class`].
 pub const PRINT_ID: u16 = 5;
 /// The id of [`raw_data_class`].
@@ -58,6 +60,38 @@ pub fn stack_class() -> Class {
         ],
         announced: Announced::Text(Cow::Borrowed(ANNOUNCED)),
         pieces: vec![Piece::Literal(Cow::Borrowed("<stack trace>\n")), Piece::Callers { field: 1 }],
+        style: LineStyle::Bare,
+    }
+}
+
+/// A row of calls of a function from the same place, with the option `func-no-repeats`. The record is the header, the addresses
+/// as in [`function_class`], how many calls there were besides the one that is recorded, and when the last was.
+pub fn repeats_class() -> Class {
+    let symbol = |field| Piece::Value { field, shown: Shown::SymbolName, count: None, named: false };
+    let text = |text| Piece::Literal(Cow::Borrowed(text));
+    Class {
+        id: REPEATS_ID,
+        system: Cow::Borrowed("ftrace"),
+        name: Cow::Borrowed("func_repeats"),
+        fields: vec![
+            Field::new("unsigned long", "ip", 8, 8, false),
+            Field::new("unsigned long", "parent_ip", 16, 8, false),
+            Field::new("u64", "count", 24, 8, false),
+            Field::new("u64", "last_ts", 32, 8, false),
+        ],
+        announced: Announced::Text(Cow::Borrowed(
+            "\" %ps <-%ps\t(repeats:%u  last_ts:%llu)\", (void *)REC->ip, (void *)REC->parent_ip, REC->count, REC->last_ts",
+        )),
+        pieces: vec![
+            symbol(0),
+            text(" <-"),
+            symbol(1),
+            text(" (repeats: "),
+            Piece::Value { field: 2, shown: Shown::Decimal, count: None, named: false },
+            text(", last_ts: "),
+            Piece::Value { field: 3, shown: Shown::Time, count: None, named: false },
+            text(")"),
+        ],
         style: LineStyle::Bare,
     }
 }

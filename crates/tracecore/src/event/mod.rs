@@ -23,7 +23,8 @@ mod probe;
 mod tests;
 
 pub use builtin::{
-    FUNCTION_ID, PRINT_ID, RAW_DATA_ID, STACK_ID, function_class, print_class, raw_data_class, stack_class,
+    FUNCTION_ID, PRINT_ID, RAW_DATA_ID, REPEATS_ID, STACK_ID, function_class, print_class, raw_data_class,
+    repeats_class, stack_class,
 };
 pub use declared::declared_class;
 pub use header::{
@@ -114,6 +115,8 @@ pub enum Shown {
     BareHex,
     /// As a character, in quotes.
     Char,
+    /// Nanoseconds, as seconds with rounded microseconds.
+    Time,
     /// As `name+0x10/0x80`.
     Symbol,
     /// As `name`.
@@ -139,6 +142,7 @@ impl Shown {
             (Shown::BareHex, 8, _) => "%Lx",
             (Shown::BareHex, ..) => "%x",
             (Shown::Char, ..) => "'%c'",
+            (Shown::Time, ..) => "%Lu",
             (Shown::Symbol, ..) => "%pS",
             (Shown::SymbolName, ..) => "%ps",
             (Shown::Text, ..) => "\\\"%s\\\"",

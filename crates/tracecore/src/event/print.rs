@@ -144,6 +144,10 @@ fn element(
         Shown::Hex => put!(out, "{:#x}", number()),
         Shown::BareHex => put!(out, "{:x}", number()),
         Shown::Char => out.extend_from_slice(&[b'\'', number() as u8, b'\'']),
+        Shown::Time => {
+            let time_us = number().saturating_add(500) / 1000;
+            put!(out, "{:5}.{:06}", time_us / 1_000_000, time_us % 1_000_000);
+        }
         Shown::Symbol => put!(out, "{}", WithOffset(symbols, number())),
         Shown::SymbolName => put!(out, "{}", NameOnly(symbols, number())),
         Shown::Text => match located(record, number() as u32) {

@@ -116,6 +116,26 @@ impl CpuRing {
         }
     }
 
+    /// [`write_words`](Self::write_words), compiled into the caller: for as many words as are known there. For recorders
+    /// that are themselves neither traced nor probed, since the code is theirs then.
+    #[inline(always)]
+    pub fn write_words_here<const N: usize>(
+        &self,
+        words: &[u64; N],
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        match self.reserve_first(N * 8, now) {
+            Some(record) => {
+                for (index, word) in words.iter().enumerate() {
+                    record.put_own(index, *word);
+                }
+                record.commit();
+                Ok(())
+            }
+            None => self.write_words_slowly(words, now),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn write_words_slowly(&self, words: &[u64], now: fn() -> u64) -> Result<(), Refused> {

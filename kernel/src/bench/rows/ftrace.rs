@@ -13,6 +13,8 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "ftrace/two-ops-empty", run: two_ops_empty },
     Bench { name: "ftrace/direct-empty", run: direct_empty },
     Bench { name: "ftrace/function-record", run: function_record },
+    Bench { name: "ftrace/function-args-record", run: |b| function_option(b, "func-args") },
+    Bench { name: "ftrace/function-stack-record", run: |b| function_option(b, "func_stack_trace") },
     Bench { name: "ftrace/enable-all-per-site", run: enable_all },
     Bench { name: "ftrace/set-filter-one", run: set_filter_one },
 ];
@@ -97,6 +99,15 @@ fn direct_empty(b: &mut Bencher) -> BenchResult {
 
 /// The tracer `function`: a record in the ring.
 fn function_record(b: &mut Bencher) -> BenchResult {
+    with_tracer(b, None)
+}
+
+/// The same with one of its options.
+fn function_option(b: &mut Bencher, option: &'static str) -> BenchResult {
+    with_tracer(b, Some(option))
+}
+
+fn with_tracer(b: &mut Bencher, option: Option<&'static str>) -> BenchResult {
     let at = (traced as fn() as *const ()).addr();
     let name = ksyms::by_addr(at).ok_or(Skip("the function has no name"))?.name;
     b.extra(
@@ -104,17 +115,23 @@ fn function_record(b: &mut Bencher) -> BenchResult {
         || black_box(traced as fn())(),
         || {
             write("set_ftrace_filter", name)?;
-            write("current_tracer", "function").map(|()| Undo)
+            write("current_tracer", "function")?;
+            let undo = Undo(option);
+            option.map_or(Ok(()), |option| write("trace_options", option))?;
+            Ok(undo)
         },
     )
 }
 
 /// Leaves no tracer and no filter behind.
-struct Undo;
+struct Undo(Option<&'static str>);
 
 impl Drop for Undo {
     fn drop(&mut self) {
         // What cannot be undone shows in the rows that follow.
+        if let Some(option) = self.0 {
+            let _ = write("trace_options", &alloc::format!("no{option}"));
+        }
         let _ = write("current_tracer", "nop");
         let _ = write("set_ftrace_filter", "!*");
     }
@@ -126,7 +143,7 @@ fn set_filter_one(b: &mut Bencher) -> BenchResult {
         ksyms::by_addr((traced as fn() as *const ()).addr()).ok_or(Skip("the function has no name"))?.name;
     let mut written = Ok(());
     b.once(1, || written = write("set_ftrace_filter", name));
-    drop(Undo);
+    drop(Undo(None));
     written
 }
 
