@@ -35,6 +35,7 @@ const REFERENCES: &[Reference] = &[
     row("kprobe/brk-empty", 548, 170),
     ours("kprobe/boosted-empty", 110),
     row("kprobe/simulated-empty", 360, 120),
+    ours("kprobe/ftrace-empty", 50),
     row("kprobe/event-record", 1_287, 300),
     row("kprobe/event-record-simulated", 1_098, 250),
     row("kprobe/event-2-args", 1_541, 330),

@@ -2,7 +2,7 @@
 //!
 //! | file | a line |
 //! |---|---|
-//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, whether one exception does it. A return probe that needs no exception is of kind `r` and says `[FTRACE]` |
+//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, `[BOOSTED]` if one exception does it, `[FTRACE]` if none is needed. A return probe that needs none is of kind `r` |
 //! | `enabled` | `1`, or `0` while armed probes are taken out of the text; it can be written |
 //! | `slots` | how many slots there are, are taken, and wait for a task that is stopped inside; bytes per probe |
 //! | `returns` | how many tasks have a shadow stack, its size, how many functions found one full |
@@ -49,6 +49,7 @@ fn list(out: &mut dyn Write) -> fmt::Result {
         }
         let flavour = match probe.flavour {
             Flavour::Boosted => "[BOOSTED]",
+            Flavour::Entry => "[FTRACE]",
             Flavour::Stepped | Flavour::Simulated => "",
         };
         writeln!(out, "    {}{flavour}", if probe.armed { "" } else { "[DISABLED]" })?;

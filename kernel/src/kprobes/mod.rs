@@ -54,13 +54,16 @@
 //! | `table` | address → point, read without a lock |
 //! | `point` | a probed address, its handlers, registration and arming |
 //! | `hit`   | the exceptions; the only part that runs at a hit, and never traced or probed |
+//! | `entry` | probes at the entry of a function, which need no exception |
 
+mod entry;
 mod hit;
 mod place;
 mod point;
 mod table;
 pub(crate) mod tests;
 
+pub(crate) use entry::{EntryHandler, PROVIDES as ENTRY_PROVIDES};
 pub(crate) use hit::{as_handler, in_handler};
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{

@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     Exclusive,
     /// The word itself.
     Insn(Reason),
+    /// The function's entry cannot be patched.
+    Site(Errno),
     /// All slots are taken.
     NoSlot,
     /// No memory.
@@ -42,6 +44,7 @@ impl Refusal {
             Self::NoSlot => Errno::ENOSPC,
             Self::NoMemory => Errno::ENOMEM,
             Self::Text(e) => e.errno(),
+            Self::Site(e) => e,
             _ => Errno::EINVAL,
         }
     }
@@ -60,6 +63,7 @@ impl core::fmt::Display for Refusal {
                 f.write_str("between a load-exclusive and its store-exclusive, which would then always fail")
             }
             Self::Insn(reason) => reason.fmt(f),
+            Self::Site(e) => write!(f, "the function's entry: {}", e.strerror()),
             Self::NoSlot => f.write_str("all slots are taken"),
             Self::NoMemory => f.write_str("no memory"),
             Self::Text(e) => e.fmt(f),
@@ -103,6 +107,11 @@ pub(crate) fn check(addr: usize) -> Result<(Insn, Execution), Refusal> {
         Class::Step { .. } => Ok((insn, Execution::Step)),
         Class::Simulate(sim) => Ok((insn, Execution::Simulate(sim))),
     }
+}
+
+/// Where a probe on `addr` goes: the word of an entry that is ftrace's is the same place as the function's first.
+pub(super) fn moved(addr: usize) -> usize {
+    crate::ftrace::site_of(addr).filter(|site| addr == site.branch_at()).map_or(addr, |site| site.function)
 }
 
 /// The word at `addr` without what probes have put there.

@@ -12,9 +12,11 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use a64::{Insn, Quick, SimOp, encode};
 use tracecore::errno::Errno;
 
-use super::place::{Execution, Refusal, check};
+use super::entry::{self, EntryHandler};
+use super::place::{self, Execution, Refusal, check};
 use super::{BRK_PROBE, BRK_STEP_DONE, table};
 use crate::exception::PtRegs;
+use crate::ftrace::Site;
 use crate::sync::{CpuPin, Pinned, PreemptGuard, PreemptLock, PreemptLockGuard, Published, quiesce};
 use crate::text::slots::{BYTES_PER_SLOT, End, Slot};
 use crate::text::{self, OwnedWord, Patch};
@@ -43,6 +45,12 @@ pub(crate) trait Handler: Send + Sync {
         false
     }
 
+    /// The same for a hit of which there are only the registers of a call; `None` if it wants more. Asked once, at
+    /// registration. A probe at the entry of a function all of whose handlers have this needs no breakpoint.
+    fn at_entry(&self) -> Option<&(dyn EntryHandler + 'static)> {
+        None
+    }
+
     /// What `xray` and the list of probes call it.
     fn name(&self) -> &str {
         "kprobe"
@@ -63,6 +71,8 @@ pub(super) struct Entry {
     handler: Arc<dyn Handler>,
     /// The same; the way from an `Arc<dyn …>` to what it holds is six instructions.
     at: NonNull<dyn Handler>,
+    /// What it gave for the entry of a function; lies in `handler`.
+    at_entry: Option<NonNull<dyn EntryHandler>>,
     /// Set when the BRK is in place, cleared before it is taken away.
     armed: AtomicBool,
     /// Misses of the point when it was armed, and those of the times before.
@@ -70,7 +80,7 @@ pub(super) struct Entry {
     missed: AtomicU64,
 }
 
-// SAFETY: `at` is what `handler` holds, which is Send and Sync.
+// SAFETY: `at` and `at_entry` are what `handler` holds, which is Send and Sync.
 unsafe impl Send for Entry {}
 // SAFETY: as above.
 unsafe impl Sync for Entry {}
@@ -79,6 +89,7 @@ impl Entry {
     fn new(handler: Arc<dyn Handler>) -> Arc<Self> {
         Arc::new(Self {
             at: NonNull::from(&*handler),
+            at_entry: handler.at_entry().map(NonNull::from),
             handler,
             armed: AtomicBool::new(false),
             missed_at_arm: AtomicU64::new(0),
@@ -91,6 +102,18 @@ impl Entry {
         // SAFETY: what `handler` holds lives as long as `self`, and nobody has it to themselves.
         unsafe { self.at.as_ref() }
     }
+
+    /// For the entry of a function, if it can be called there.
+    #[inline(always)]
+    pub(super) fn entry_handler(&self) -> Option<&dyn EntryHandler> {
+        // SAFETY: as above.
+        self.at_entry.map(|at| unsafe { at.as_ref() })
+    }
+
+    #[inline(always)]
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Relaxed)
+    }
 }
 
 /// A probed address. Lives from the first registration to a quiet point after the last.
@@ -98,8 +121,10 @@ impl Entry {
 pub(crate) struct Point {
     addr: u64,
     next: AtomicPtr<Point>,
-    /// The handler, when there is but one: it is armed whenever the word is BRK.
+    /// The handler, when there is but one and hits come by the breakpoint: it is armed whenever the word is BRK.
     only: AtomicPtr<Entry>,
+    /// The same for hits that come by the function's site.
+    only_at_site: AtomicPtr<Entry>,
     /// The slot, while it ends in a branch for everybody who goes there from now on; else 0.
     boosted: AtomicU64,
     /// A function that simulates the word and all that there is to do, or null: [`Quick::run`]; and its operand.
@@ -121,6 +146,10 @@ pub(crate) struct Point {
     boostable: bool,
     /// How often hits have begun to step; changed under the lock.
     steps: AtomicU64,
+    /// Of a function's entry: its site.
+    site: Option<Site>,
+    /// Hits come by the site. Changed under the lock, and only by who has the ways: see `entry`.
+    at_site: AtomicBool,
 }
 
 impl Point {
@@ -186,14 +215,61 @@ impl Point {
         }
     }
 
-    fn patch(&self, arm: bool) -> Patch {
+    /// The handler of hits that come by the site, if there is but one.
+    #[inline(always)]
+    pub(super) fn only_at_site(&self) -> Option<&Entry> {
+        // SAFETY: as in `run_pre`.
+        unsafe { self.only_at_site.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Do hits come by the site?
+    #[inline(always)]
+    pub(super) fn is_at_site(&self) -> bool {
+        self.at_site.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn site(&self) -> Option<Site> {
+        self.site
+    }
+
+    /// Handlers that are armed, for the holder of the lock.
+    pub(super) fn armed(&self) -> u64 {
+        self.armed.load(Ordering::Relaxed)
+    }
+
+    /// Has the handlers run by hits of the site, or of the breakpoint. For the holder of the lock.
+    pub(super) fn set_way(&self, at_site: bool, lock: &PreemptLockGuard<'_, ()>) {
+        self.at_site.store(at_site, Ordering::Relaxed);
+        self.name_only(self.entries(lock));
+    }
+
+    /// Has hits find the handler, if there is but one; by the way that they come.
+    fn name_only(&self, entries: &[Arc<Entry>]) {
+        let one = match entries {
+            [one] => Arc::as_ptr(one).cast_mut(),
+            _ => core::ptr::null_mut(),
+        };
+        let none = core::ptr::null_mut();
+        let (here, there) = if self.is_at_site() { (none, one) } else { (one, none) };
+        self.only.store(here, Ordering::Release);
+        self.only_at_site.store(there, Ordering::Release);
+    }
+
+    pub(super) fn patch(&self, arm: bool) -> Patch {
         let brk = encode::brk(BRK_PROBE);
         let (expected, new) = if arm { (self.original, brk) } else { (brk, self.original) };
         Patch { addr: self.addr as usize, expected, new }
     }
 
     /// How a hit executes the word, at this moment.
-    fn flavour(&self) -> Flavour {
+    fn flavour(&self, pin: &impl Pinned) -> Flavour {
+        let at_site = match self.armed() {
+            0 => entry::can_be_at_site(self, pin, |_| true),
+            _ => self.is_at_site(),
+        };
+        if at_site {
+            return Flavour::Entry;
+        }
         match self.run {
             Run::Simulate(_) => Flavour::Simulated,
             Run::Slot(_) if self.boosted().is_some() => Flavour::Boosted,
@@ -201,8 +277,9 @@ impl Point {
         }
     }
 
-    /// The handlers as they are, for the holder of the lock.
-    fn entries<'p>(&self, pin: &'p impl Pinned) -> &'p [Arc<Entry>] {
+    /// The handlers as they are.
+    #[inline(always)]
+    pub(super) fn entries<'p>(&self, pin: &'p impl Pinned) -> &'p [Arc<Entry>] {
         self.entries.read(pin).map_or(&[], Vec::as_slice)
     }
 
@@ -213,19 +290,15 @@ impl Point {
             self.step();
         }
         self.set_quick(post);
-        let only = match &entries[..] {
-            [one] => Arc::as_ptr(one).cast_mut(),
-            _ => core::ptr::null_mut(),
-        };
         // A hit that finds neither runs no handler; so what is there is there first.
         let (some, more) = (!entries.is_empty(), entries.len() > 1);
         if !more {
-            self.only.store(only, Ordering::Release);
+            self.name_only(&entries);
         }
         self.post.store(post, Ordering::Relaxed);
         self.entries.publish(some.then(|| Box::new(entries)));
         if more {
-            self.only.store(only, Ordering::Release);
+            self.name_only(&[]);
         }
         // Of a point without handlers the slot goes, as it is.
         if !post && some && self.boostable && self.boosted().is_none() {
@@ -268,6 +341,10 @@ noinstr! {
     #[cold]
     #[inline(never)]
     fn run_all(point: &Point, regs: &mut PtRegs, pin: &CpuPin) -> Flow {
+        if point.is_at_site() {
+            // The breakpoint is about to take over.
+            return Flow::Continue;
+        }
         if let Some(entries) = point.entries.read(pin) {
             for entry in entries {
                 if entry.armed.load(Ordering::Relaxed)
@@ -308,7 +385,7 @@ pub(crate) const BYTES_PER_PROBE: usize = BYTES_PER_SLOT
 const ARC_COUNTS: usize = 2 * size_of::<usize>();
 
 /// Held while probes are registered, armed, disarmed, removed or listed; never by a hit.
-static LOCK: PreemptLock<()> = PreemptLock::new(());
+pub(super) static LOCK: PreemptLock<()> = PreemptLock::new(());
 
 /// While it is off no word of text is a probe's, however many are armed. Changed under the lock.
 static ENABLED: AtomicBool = AtomicBool::new(true);
@@ -321,14 +398,15 @@ pub(crate) fn enabled() -> bool {
 /// Takes all armed probes out of the text, or puts them back, by one change. They stay armed meanwhile, and what is
 /// armed or disarmed meanwhile counts from when they are back.
 pub(crate) fn set_enabled(on: bool) -> Result<(), Refusal> {
-    let lock = LOCK.lock();
+    let mut ways = entry::ways();
     if enabled() == on {
         return Ok(());
     }
+    let lock = LOCK.lock();
     let mut patches = Vec::new();
     let mut room = Ok(());
     table::for_each(&lock, |point| {
-        if room.is_ok() && point.armed.load(Ordering::Relaxed) != 0 {
+        if room.is_ok() && point.armed() != 0 && !point.is_at_site() {
             room = patches.try_reserve(1);
             if room.is_ok() {
                 patches.push(point.patch(on));
@@ -338,21 +416,24 @@ pub(crate) fn set_enabled(on: bool) -> Result<(), Refusal> {
     room.map_err(|_| Refusal::NoMemory)?;
     text::commit(&mut patches).map_err(Refusal::Text)?;
     ENABLED.store(on, Ordering::Relaxed);
-    Ok(())
+    drop(lock);
+    ways.settle()
 }
 
 /// A registration: a handler on an address. Dropping it disarms it, waits until no CPU can be in it, and frees it.
 pub(crate) struct Kprobe {
-    point: Arc<Point>,
-    entry: Arc<Entry>,
+    pub(super) point: Arc<Point>,
+    pub(super) entry: Arc<Entry>,
 }
 
 impl Kprobe {
-    /// Puts `handler` on the instruction at `addr`, disarmed.
+    /// Puts `handler` on the instruction at `addr`, disarmed. The word of a function's entry that is ftrace's stands for the
+    /// function's first.
     ///
     /// # Errors
     /// Why the address cannot be probed; nothing is changed then.
     pub(crate) fn register(addr: usize, handler: Arc<dyn Handler>) -> Result<Self, Refusal> {
+        let addr = place::moved(addr);
         let lock = LOCK.lock();
         let known = table::find(&lock, addr as u64);
         let old = known.as_ref().map_or(&[][..], |point| point.entries(&lock));
@@ -451,6 +532,7 @@ fn new_point(addr: u64, post: bool, lock: &PreemptLockGuard<'_, ()>) -> Result<A
         addr,
         next: AtomicPtr::new(core::ptr::null_mut()),
         only: AtomicPtr::new(core::ptr::null_mut()),
+        only_at_site: AtomicPtr::new(core::ptr::null_mut()),
         boosted: AtomicU64::new(boosted),
         quick: AtomicPtr::new(core::ptr::null_mut()),
         operand: match &run {
@@ -466,6 +548,8 @@ fn new_point(addr: u64, post: bool, lock: &PreemptLockGuard<'_, ()>) -> Result<A
         slot,
         boostable,
         steps: AtomicU64::new(0),
+        site: entry::site_at(addr as usize),
+        at_site: AtomicBool::new(false),
     });
     table::link(lock, point.clone());
     Ok(point)
@@ -496,14 +580,41 @@ pub(crate) fn disarm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
 }
 
 fn switch(probes: &[&Kprobe], arm: bool) -> Result<(), Refusal> {
-    let _lock = LOCK.lock();
-    let changes = |probe: &Kprobe| probe.entry.armed.load(Ordering::Relaxed) != arm;
-    let mut patches = patches(probes, arm, changes)?;
-    if let Err(e) = text::commit(&mut patches) {
+    let changes = |probe: &Kprobe| probe.entry.is_armed() != arm;
+    if probes.iter().all(|probe| probe.point.site.is_none()) {
+        return switch_words(probes, arm, changes, &[]);
+    }
+    let mut ways = entry::ways();
+    let change = ways.begin(probes, arm, changes)?;
+    let done = switch_words(probes, arm, changes, change.falling());
+    ways.end(change, done.is_ok());
+    done
+}
+
+/// The part that holds the lock: counts, and makes one change of the words. Points that are `falling` get their breakpoint
+/// though they are armed: their hits came by the site.
+fn switch_words(
+    probes: &[&Kprobe],
+    arm: bool,
+    changes: impl Fn(&Kprobe) -> bool,
+    falling: &[Arc<Point>],
+) -> Result<(), Refusal> {
+    let lock = LOCK.lock();
+    let mut patches = patches(probes, arm, &changes)?;
+    let room = patches.try_reserve(falling.len());
+    if room.is_ok() && enabled() {
+        patches.extend(falling.iter().map(|point| point.patch(true)));
+    }
+    let done =
+        room.map_err(|_| Refusal::NoMemory).and_then(|()| text::commit(&mut patches).map_err(Refusal::Text));
+    if let Err(e) = done {
         probes.iter().filter(|probe| changes(probe)).for_each(|probe| {
             probe.count(!arm);
         });
-        return Err(Refusal::Text(e));
+        return Err(e);
+    }
+    for point in falling {
+        point.set_way(false, &lock);
     }
     for probe in probes.iter().filter(|probe| changes(probe)) {
         if arm {
@@ -521,7 +632,7 @@ fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> 
     let mut patches = Vec::new();
     patches.try_reserve_exact(probes.len()).map_err(|_| Refusal::NoMemory)?;
     for probe in probes.iter().filter(|probe| changes(probe)) {
-        if probe.count(arm) && enabled() {
+        if probe.count(arm) && enabled() && !probe.point.is_at_site() {
             patches.push(probe.point.patch(arm));
         }
     }
@@ -531,6 +642,8 @@ fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> 
 /// How a hit executes the probed word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
+    /// In its place: the probe is at the entry of a function, and hits come by the function's site.
+    Entry,
     /// On the saved registers.
     Simulated,
     /// In a slot that ends in a branch.
@@ -543,6 +656,7 @@ impl Flavour {
     /// One word for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Entry => "ftrace",
             Self::Simulated => "simulated",
             Self::Boosted => "boosted",
             Self::Stepped => "stepped",
@@ -570,9 +684,9 @@ pub(crate) fn list() -> Vec<Listed> {
     table::for_each(&lock, |point| {
         all.extend(point.entries(&lock).iter().map(|entry| Listed {
             addr: point.addr as usize,
-            armed: entry.armed.load(Ordering::Relaxed),
+            armed: entry.is_armed(),
             name: entry.handler.name().into(),
-            flavour: point.flavour(),
+            flavour: point.flavour(&lock),
         }));
     });
     all.sort_by_key(|listed| listed.addr);
@@ -591,10 +705,10 @@ pub(super) fn owner(addr: usize) -> Option<OwnedWord> {
     if !enabled() {
         return None;
     }
-    let point = table::find(&lock, addr as u64)?;
-    let entry = point.entries(&lock).iter().find(|entry| entry.armed.load(Ordering::Relaxed))?;
+    let point = table::find(&lock, addr as u64).filter(|point| !point.is_at_site())?;
+    let entry = point.entries(&lock).iter().find(|entry| entry.is_armed())?;
     Some(OwnedWord {
         original: point.original,
-        owner: format!("kprobe {} ({})", entry.handler.name(), point.flavour().name()),
+        owner: format!("kprobe {} ({})", entry.handler.name(), point.flavour(&lock).name()),
     })
 }

@@ -83,6 +83,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "ftrace_direct", tests: crate::ftrace::direct::tests::TESTS },
     Group { name: "tracepoint", tests: crate::tracepoint::selftest::TESTS },
     Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
+    Group { name: "kprobes_entry", tests: crate::kprobes::tests::ENTRY_TESTS },
     Group { name: "kprobes_life", tests: crate::kprobes::tests::LIFE_TESTS },
     Group { name: "kprobes_differential", tests: crate::kprobes::tests::DIFFERENTIAL_TESTS },
     Group { name: "bpf", tests: crate::bpf::tests::TESTS },

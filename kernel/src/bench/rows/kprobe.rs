@@ -3,8 +3,9 @@
 use super::probed;
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
 use crate::exception::PtRegs;
-use crate::ftrace;
-use crate::kprobes::{self, Flow, Handler, Kprobe};
+use crate::ftrace::regs::Entry;
+use crate::ftrace::{self, FtraceRegs};
+use crate::kprobes::{self, EntryHandler, Flow, Handler, Kprobe};
 use crate::sync::CpuPin;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,8 +15,46 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "kprobe/boosted-empty", run: |b| hit(b, 0, Empty { post: false }) },
     Bench { name: "kprobe/brk-empty", run: |b| hit(b, 0, Empty { post: true }) },
     Bench { name: "kprobe/simulated-empty", run: |b| hit(b, 4, Empty { post: false }) },
+    Bench { name: "kprobe/ftrace-empty", run: at_entry },
     Bench { name: "kprobe/arm-1000", run: arm_1000 },
 ];
+
+/// Does nothing, and needs nothing for it.
+struct EmptyAtEntry;
+
+impl Handler for EmptyAtEntry {
+    fn pre(&self, _: u64, _: &mut PtRegs, _: &CpuPin) -> Flow {
+        Flow::Continue
+    }
+
+    fn at_entry(&self) -> Option<&(dyn EntryHandler + 'static)> {
+        Some(self)
+    }
+}
+
+impl EntryHandler for EmptyAtEntry {
+    fn hit(&self, _: u64, _: &FtraceRegs<Entry>, _: &CpuPin) {}
+}
+
+#[inline(never)]
+fn traced() {
+    black_box(());
+}
+
+/// A probe at the entry of a function, by the function's site.
+fn at_entry(b: &mut Bencher) -> BenchResult {
+    let call = traced as fn();
+    b.extra(
+        1000,
+        || black_box(call)(),
+        || {
+            let addr = (call as *const ()).addr();
+            let probe = Kprobe::register(addr, Arc::new(EmptyAtEntry)).map_err(|_| REFUSED)?;
+            probe.arm().map_err(|_| REFUSED)?;
+            Ok(probe)
+        },
+    )
+}
 
 /// Does nothing, before the word and perhaps after it.
 struct Empty {

@@ -2,11 +2,13 @@
 
 mod boost;
 mod differential;
+mod entry;
 mod image;
 mod life;
 
 pub(crate) use boost::TESTS as BOOST_TESTS;
 pub(crate) use differential::TESTS as DIFFERENTIAL_TESTS;
+pub(crate) use entry::TESTS as ENTRY_TESTS;
 pub(crate) use image::TESTS as IMAGE_TESTS;
 pub(crate) use life::TESTS as LIFE_TESTS;
 
@@ -269,7 +271,7 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
             words(insn.addr(), insn.len_bytes()).filter(|at| check(*at).err() == Some(Refusal::Exclusive));
         check!(t, between.count() > 0);
     }
-    for addr in [work + 2, 0, work + 4] {
+    for addr in [work + 2, 0, work - 8] {
         check!(t, Kprobe::register(addr, Arc::new(Count::default())).is_err());
     }
     // Not more; slots of the tests before may have been freed meanwhile.

@@ -9,7 +9,9 @@ use tracecore::filter::{Context, Filter};
 
 use crate::arch::cpu;
 use crate::exception::PtRegs;
-use crate::kprobes::{Flow, Handler};
+use crate::ftrace::FtraceRegs;
+use crate::ftrace::regs::Entry;
+use crate::kprobes::{ENTRY_PROVIDES, EntryHandler, Flow, Handler};
 use crate::sync::CpuPin;
 use crate::task;
 use crate::trace::counter::Counter;
@@ -175,7 +177,19 @@ impl Handler for Recorder {
         Flow::Continue
     }
 
+    fn at_entry(&self) -> Option<&(dyn EntryHandler + 'static)> {
+        let missing = self.0.program().needs().first_missing(ENTRY_PROVIDES);
+        if missing.is_none() { Some(self) } else { None }
+    }
+
     fn name(&self) -> &str {
         self.0.name()
+    }
+}
+
+impl EntryHandler for Recorder {
+    #[inline]
+    fn hit(&self, addr: u64, regs: &FtraceRegs<Entry>, pin: &CpuPin) {
+        self.0.record([addr], regs.registers(), &[], pin);
     }
 }
