@@ -1,7 +1,7 @@
 //! The interpreter: carries out a program, instruction by instruction.
 //!
 //! ```text
-//!   r0-r9, pc ──▶ fetch slots[pc] ──▶ match opcode ─┬─ arithmetic, jumps     here
+//!   r0-r9, pc ──▶ fetch words[pc] ──▶ match opcode ─┬─ arithmetic, jumps     here
 //!      ▲                                            ├─ loads, stores, atomics Env::load, store, atomic
 //!      └────────────────────────────────────────────┴─ calls                  Env::call, or a new frame
 //! ```
@@ -9,13 +9,18 @@
 //! Memory is the [`Env`]'s: a kernel that trusts its verifier reads and writes what it is told, a host that does not
 //! checks each address. Frames of the stack lie below each other, [`FRAME_BYTES`] each, in memory of the environment.
 //!
+//! An instruction is one word of 64 bits and one `match` on its low byte: one load, one table, no second look. That is why
+//! each opcode has its line below, and why what is rare stands apart.
+//!
 //! A program that jumps back for ever is ended: each jump and each call takes one from a budget, and what lies between two
 //! of them is no longer than the program.
 
 use core::fmt;
 
-use crate::insn::{Insn, X, class, mode, size};
-use crate::op::{Atomic, Imm64, Reg, Size, Width};
+use alloc::vec::Vec;
+
+use crate::insn::Insn;
+use crate::op::{self, Atomic, Imm64, Op, Reg, Size, Width};
 use crate::program::Program;
 
 /// Bytes of the stack that each function has, below r10.
@@ -147,27 +152,36 @@ struct Frame {
     saved: [u64; 4],
 }
 
-/// Runs `program` with the arguments in r1-r5 and the end of its stack in r10. The stack lies in memory of `env`:
-/// [`MAX_FRAMES`] × [`FRAME_BYTES`] for all that can be called. Gives what is in r0 at the end.
-///
-/// # Errors
-/// Why it did not come to its end.
-pub fn run(
-    program: &Program,
-    env: &mut dyn Env,
-    args: [u64; 5],
-    stack_end: u64,
-    budget: u64,
-) -> Result<u64, Trap> {
-    let [r1, r2, r3, r4, r5] = args;
-    let mut machine = Machine {
-        // Numbers of registers have four bits; those above r10 do not come in a program.
-        regs: [0, r1, r2, r3, r4, r5, 0, 0, 0, 0, stack_end, 0, 0, 0, 0, 0],
-        budget,
-        frames: [Frame::default(); MAX_FRAMES - 1],
-        depth: 0,
-    };
-    machine.run(program.slots(), env)
+/// A program as the interpreter wants it: its slots, each a little-endian word.
+#[derive(Clone, Debug)]
+pub struct Code {
+    words: Vec<u64>,
+}
+
+impl Code {
+    /// Prepares a program.
+    pub fn new(program: &Program) -> Self {
+        Self { words: program.slots().iter().map(|slot| u64::from_le_bytes(slot.to_bytes())).collect() }
+    }
+
+    /// Runs it with the arguments in r1-r5 and the end of its stack in r10. The stack lies in memory of `env`:
+    /// [`MAX_FRAMES`] × [`FRAME_BYTES`] for all that can be called. Gives what is in r0 at the end.
+    ///
+    /// # Errors
+    /// Why it did not come to its end.
+    pub fn run(&self, env: &mut dyn Env, args: [u64; 5], stack_end: u64, budget: u64) -> Result<u64, Trap> {
+        let [r1, r2, r3, r4, r5] = args;
+        let mut machine = Machine {
+            // Numbers of registers have four bits; those above r10 do not come in a program.
+            regs: [0, r1, r2, r3, r4, r5, 0, 0, 0, 0, stack_end, 0, 0, 0, 0, 0],
+            budget,
+            frames: [Frame::default(); MAX_FRAMES - 1],
+            depth: 0,
+        };
+        let mut pc = 0;
+        let why = machine.run(&self.words, &mut pc, env);
+        why.map_or(Ok(machine.regs[0]), |why| Err(Trap { at: pc, why }))
+    }
 }
 
 struct Machine {
@@ -177,252 +191,363 @@ struct Machine {
     depth: usize,
 }
 
-/// Sign-extends.
-const fn extended(imm: i32) -> u64 {
-    imm as i64 as u64
+/// An encoded instruction.
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+impl Word {
+    #[inline(always)]
+    fn dst(self) -> usize {
+        (self.0 >> 8 & 0xf) as usize
+    }
+
+    #[inline(always)]
+    fn src(self) -> usize {
+        (self.0 >> 12 & 0xf) as usize
+    }
+
+    #[inline(always)]
+    fn off(self) -> isize {
+        (self.0 >> 16) as i16 as isize
+    }
+
+    /// Sign-extended.
+    #[inline(always)]
+    fn imm(self) -> u64 {
+        (self.0 as i64 >> 32) as u64
+    }
+
+    fn insn(self) -> Insn {
+        Insn::from_bytes(self.0.to_le_bytes())
+    }
 }
 
 impl Machine {
-    #[inline(always)]
-    fn reg(&self, number: u8) -> u64 {
-        self.regs[number as usize & 0xf]
-    }
-
-    #[inline(always)]
-    fn set(&mut self, number: u8, value: u64) {
-        self.regs[number as usize & 0xf] = value;
-    }
-
-    /// Where a jump leads.
-    #[inline(always)]
-    fn jump(&mut self, pc: usize, off: i32) -> Result<usize, Cause> {
-        self.budget = self.budget.checked_sub(1).ok_or(Cause::Budget)?;
-        Ok(pc.wrapping_add_signed(off as isize + 1))
-    }
-
-    fn run(&mut self, slots: &[Insn], env: &mut dyn Env) -> Result<u64, Trap> {
+    /// Runs until the end, or until something is wrong at `at`.
+    fn run(&mut self, words: &[u64], at: &mut usize, env: &mut dyn Env) -> Option<Cause> {
         let mut pc = 0;
         loop {
-            let Some(insn) = slots.get(pc) else { return Err(Trap { at: pc, why: Cause::Opcode(0) }) };
-            let step = match insn.opcode & 7 {
-                class::ALU64 => self.alu64(insn).map(|()| pc + 1),
-                class::ALU => self.alu32(insn).map(|()| pc + 1),
-                class::JMP if insn.opcode & 0xf0 == 0x80 => self.call(insn, pc, env),
-                class::JMP if insn.opcode & 0xf0 == 0x90 => {
-                    let Some(depth) = self.depth.checked_sub(1) else { return Ok(self.regs[0]) };
-                    self.depth = depth;
-                    let frame = self.frames[depth % self.frames.len()];
-                    self.regs[6..10].copy_from_slice(&frame.saved);
-                    self.regs[10] = self.regs[10].wrapping_add(FRAME_BYTES);
-                    Ok(frame.pc)
+            let Some(&word) = words.get(pc) else { break Some(Cause::Opcode(0)) };
+            let insn = Word(word);
+            // Arithmetic of a width, with a register or the immediate: old and second operand in, new out.
+            macro_rules! alu {
+                (64, X, $f:expr) => {{
+                    self.regs[insn.dst()] = apply($f, self.regs[insn.dst()], self.regs[insn.src()]);
+                }};
+                (64, K, $f:expr) => {{
+                    self.regs[insn.dst()] = apply($f, self.regs[insn.dst()], insn.imm());
+                }};
+                (32, X, $f:expr) => {{
+                    self.regs[insn.dst()] =
+                        apply($f, self.regs[insn.dst()] as u32, self.regs[insn.src()] as u32).into();
+                }};
+                (32, K, $f:expr) => {{
+                    self.regs[insn.dst()] = apply($f, self.regs[insn.dst()] as u32, insn.imm() as u32).into();
+                }};
+            }
+            macro_rules! jump {
+                ($off:expr) => {{
+                    let Some(left) = self.budget.checked_sub(1) else { break Some(Cause::Budget) };
+                    self.budget = left;
+                    pc = pc.wrapping_add_signed($off);
+                }};
+            }
+            // A comparison of a width; those with a sign are of the signed type.
+            macro_rules! branch {
+                ($ty:ty, X, $f:expr) => {{
+                    if apply($f, self.regs[insn.dst()] as $ty, self.regs[insn.src()] as $ty) {
+                        jump!(insn.off());
+                    }
+                }};
+                ($ty:ty, K, $f:expr) => {{
+                    if apply($f, self.regs[insn.dst()] as $ty, insn.imm() as $ty) {
+                        jump!(insn.off());
+                    }
+                }};
+            }
+            macro_rules! load {
+                ($size:expr, $ty:ty) => {{
+                    let addr = self.regs[insn.src()].wrapping_add_signed(insn.off() as i64);
+                    match env.load(addr, $size) {
+                        Ok(value) => self.regs[insn.dst()] = value as $ty as u64,
+                        Err(Fault) => break Some(Cause::Fault(addr)),
+                    }
+                }};
+            }
+            macro_rules! store {
+                ($size:expr, $value:expr) => {{
+                    let addr = self.regs[insn.dst()].wrapping_add_signed(insn.off() as i64);
+                    if env.store(addr, $size, $value).is_err() {
+                        break Some(Cause::Fault(addr));
+                    }
+                }};
+            }
+            // As though every instruction went on with the next one: jumps count from there.
+            *at = pc;
+            pc += 1;
+            match word as u8 {
+                0x07 => alu!(64, K, u64::wrapping_add),
+                0x0f => alu!(64, X, u64::wrapping_add),
+                0x17 => alu!(64, K, u64::wrapping_sub),
+                0x1f => alu!(64, X, u64::wrapping_sub),
+                0x27 => alu!(64, K, u64::wrapping_mul),
+                0x2f => alu!(64, X, u64::wrapping_mul),
+                0x37 if insn.off() == 0 => alu!(64, K, |a, b| a.checked_div(b).unwrap_or(0)),
+                0x3f if insn.off() == 0 => alu!(64, X, |a, b| a.checked_div(b).unwrap_or(0)),
+                0x37 => alu!(64, K, sdiv64),
+                0x3f => alu!(64, X, sdiv64),
+                0x47 => alu!(64, K, |a, b| a | b),
+                0x4f => alu!(64, X, |a, b| a | b),
+                0x57 => alu!(64, K, |a, b| a & b),
+                0x5f => alu!(64, X, |a, b| a & b),
+                0x67 => alu!(64, K, |a, b| a.wrapping_shl(b as u32)),
+                0x6f => alu!(64, X, |a, b| a.wrapping_shl(b as u32)),
+                0x77 => alu!(64, K, |a, b| a.wrapping_shr(b as u32)),
+                0x7f => alu!(64, X, |a, b| a.wrapping_shr(b as u32)),
+                0x87 => alu!(64, K, |a, _| a.wrapping_neg()),
+                0x97 if insn.off() == 0 => alu!(64, K, |a, b| a.checked_rem(b).unwrap_or(a)),
+                0x9f if insn.off() == 0 => alu!(64, X, |a, b| a.checked_rem(b).unwrap_or(a)),
+                0x97 => alu!(64, K, smod64),
+                0x9f => alu!(64, X, smod64),
+                0xa7 => alu!(64, K, |a, b| a ^ b),
+                0xaf => alu!(64, X, |a, b| a ^ b),
+                0xb7 => alu!(64, K, |_, b| b),
+                0xbf if insn.off() == 0 => alu!(64, X, |_, b| b),
+                0xbf => match insn.off() {
+                    8 => alu!(64, X, |_, b| b as i8 as u64),
+                    16 => alu!(64, X, |_, b| b as i16 as u64),
+                    _ => alu!(64, X, |_, b| b as i32 as u64),
+                },
+                0xc7 => alu!(64, K, |a, b| (a as i64).wrapping_shr(b as u32) as u64),
+                0xcf => alu!(64, X, |a, b| (a as i64).wrapping_shr(b as u32) as u64),
+
+                0x04 => alu!(32, K, u32::wrapping_add),
+                0x0c => alu!(32, X, u32::wrapping_add),
+                0x14 => alu!(32, K, u32::wrapping_sub),
+                0x1c => alu!(32, X, u32::wrapping_sub),
+                0x24 => alu!(32, K, u32::wrapping_mul),
+                0x2c => alu!(32, X, u32::wrapping_mul),
+                0x34 if insn.off() == 0 => alu!(32, K, |a, b| a.checked_div(b).unwrap_or(0)),
+                0x3c if insn.off() == 0 => alu!(32, X, |a, b| a.checked_div(b).unwrap_or(0)),
+                0x34 => alu!(32, K, sdiv32),
+                0x3c => alu!(32, X, sdiv32),
+                0x44 => alu!(32, K, |a, b| a | b),
+                0x4c => alu!(32, X, |a, b| a | b),
+                0x54 => alu!(32, K, |a, b| a & b),
+                0x5c => alu!(32, X, |a, b| a & b),
+                0x64 => alu!(32, K, |a, b| a.wrapping_shl(b)),
+                0x6c => alu!(32, X, |a, b| a.wrapping_shl(b)),
+                0x74 => alu!(32, K, |a, b| a.wrapping_shr(b)),
+                0x7c => alu!(32, X, |a, b| a.wrapping_shr(b)),
+                0x84 => alu!(32, K, |a, _| a.wrapping_neg()),
+                0x94 if insn.off() == 0 => alu!(32, K, |a, b| a.checked_rem(b).unwrap_or(a)),
+                0x9c if insn.off() == 0 => alu!(32, X, |a, b| a.checked_rem(b).unwrap_or(a)),
+                0x94 => alu!(32, K, smod32),
+                0x9c => alu!(32, X, smod32),
+                0xa4 => alu!(32, K, |a, b| a ^ b),
+                0xac => alu!(32, X, |a, b| a ^ b),
+                0xb4 => alu!(32, K, |_, b| b),
+                0xbc if insn.off() == 0 => alu!(32, X, |_, b| b),
+                0xbc => match insn.off() {
+                    8 => alu!(32, X, |_, b| b as i8 as u32),
+                    _ => alu!(32, X, |_, b| b as i16 as u32),
+                },
+                0xc4 => alu!(32, K, |a, b| (a as i32).wrapping_shr(b) as u32),
+                0xcc => alu!(32, X, |a, b| (a as i32).wrapping_shr(b) as u32),
+
+                0xd4 | 0xd7 | 0xdc => {
+                    let value = self.regs[insn.dst()];
+                    self.regs[insn.dst()] = in_order(word as u8, insn.imm(), value);
                 }
-                class::JMP | class::JMP32 => self.branch(insn, pc),
-                class::LD => self.load_immediate(insn, slots.get(pc + 1), env).map(|()| pc + 2),
-                _ => self.access(insn, env).map(|()| pc + 1),
-            };
-            match step {
-                Ok(next) => pc = next,
-                Err(why) => return Err(Trap { at: pc, why }),
+
+                0x05 => jump!(insn.off()),
+                0x06 => jump!(insn.imm() as isize),
+                0x15 => branch!(u64, K, |a, b| a == b),
+                0x1d => branch!(u64, X, |a, b| a == b),
+                0x25 => branch!(u64, K, |a, b| a > b),
+                0x2d => branch!(u64, X, |a, b| a > b),
+                0x35 => branch!(u64, K, |a, b| a >= b),
+                0x3d => branch!(u64, X, |a, b| a >= b),
+                0x45 => branch!(u64, K, |a, b| a & b != 0),
+                0x4d => branch!(u64, X, |a, b| a & b != 0),
+                0x55 => branch!(u64, K, |a, b| a != b),
+                0x5d => branch!(u64, X, |a, b| a != b),
+                0x65 => branch!(i64, K, |a, b| a > b),
+                0x6d => branch!(i64, X, |a, b| a > b),
+                0x75 => branch!(i64, K, |a, b| a >= b),
+                0x7d => branch!(i64, X, |a, b| a >= b),
+                0xa5 => branch!(u64, K, |a, b| a < b),
+                0xad => branch!(u64, X, |a, b| a < b),
+                0xb5 => branch!(u64, K, |a, b| a <= b),
+                0xbd => branch!(u64, X, |a, b| a <= b),
+                0xc5 => branch!(i64, K, |a, b| a < b),
+                0xcd => branch!(i64, X, |a, b| a < b),
+                0xd5 => branch!(i64, K, |a, b| a <= b),
+                0xdd => branch!(i64, X, |a, b| a <= b),
+                0x16 => branch!(u32, K, |a, b| a == b),
+                0x1e => branch!(u32, X, |a, b| a == b),
+                0x26 => branch!(u32, K, |a, b| a > b),
+                0x2e => branch!(u32, X, |a, b| a > b),
+                0x36 => branch!(u32, K, |a, b| a >= b),
+                0x3e => branch!(u32, X, |a, b| a >= b),
+                0x46 => branch!(u32, K, |a, b| a & b != 0),
+                0x4e => branch!(u32, X, |a, b| a & b != 0),
+                0x56 => branch!(u32, K, |a, b| a != b),
+                0x5e => branch!(u32, X, |a, b| a != b),
+                0x66 => branch!(i32, K, |a, b| a > b),
+                0x6e => branch!(i32, X, |a, b| a > b),
+                0x76 => branch!(i32, K, |a, b| a >= b),
+                0x7e => branch!(i32, X, |a, b| a >= b),
+                0xa6 => branch!(u32, K, |a, b| a < b),
+                0xae => branch!(u32, X, |a, b| a < b),
+                0xb6 => branch!(u32, K, |a, b| a <= b),
+                0xbe => branch!(u32, X, |a, b| a <= b),
+                0xc6 => branch!(i32, K, |a, b| a < b),
+                0xce => branch!(i32, X, |a, b| a < b),
+                0xd6 => branch!(i32, K, |a, b| a <= b),
+                0xde => branch!(i32, X, |a, b| a <= b),
+
+                0x71 => load!(Size::B, u64),
+                0x69 => load!(Size::H, u64),
+                0x61 => load!(Size::W, u64),
+                0x79 => load!(Size::Dw, u64),
+                0x91 => load!(Size::B, i8),
+                0x89 => load!(Size::H, i16),
+                0x81 => load!(Size::W, i32),
+                0x72 => store!(Size::B, insn.imm()),
+                0x6a => store!(Size::H, insn.imm()),
+                0x62 => store!(Size::W, insn.imm()),
+                0x7a => store!(Size::Dw, insn.imm()),
+                0x73 => store!(Size::B, self.regs[insn.src()]),
+                0x6b => store!(Size::H, self.regs[insn.src()]),
+                0x63 => store!(Size::W, self.regs[insn.src()]),
+                0x7b => store!(Size::Dw, self.regs[insn.src()]),
+
+                0xc3 | 0xdb => {
+                    if let Err(why) = self.atomic(insn, env) {
+                        break Some(why);
+                    }
+                }
+                0x18 => {
+                    let second = words.get(pc).map(|second| Word(*second));
+                    pc += 1;
+                    if let Err(why) = self.load_immediate(insn, second, env) {
+                        break Some(why);
+                    }
+                }
+                0x85 if insn.src() == 1 => {
+                    if let Err(why) = self.enter(pc) {
+                        break Some(why);
+                    }
+                    jump!(insn.imm() as isize);
+                }
+                0x85 => {
+                    if let Err(why) = self.call(insn, env) {
+                        break Some(why);
+                    }
+                }
+                0x95 => match self.leave() {
+                    Some(back) => pc = back,
+                    None => break None,
+                },
+                opcode => break Some(Cause::Opcode(opcode)),
             }
         }
     }
 
-    #[inline(always)]
-    fn alu64(&mut self, insn: &Insn) -> Result<(), Cause> {
-        let old = self.reg(insn.dst);
-        let by_register = insn.opcode & X != 0;
-        let src = if by_register { self.reg(insn.src) } else { extended(insn.imm) };
-        let value = match insn.opcode & 0xf0 {
-            0x00 => old.wrapping_add(src),
-            0x10 => old.wrapping_sub(src),
-            0x20 => old.wrapping_mul(src),
-            0x30 if insn.off == 0 => old.checked_div(src).unwrap_or(0),
-            0x30 if src == 0 => 0,
-            0x30 => (old as i64).wrapping_div(src as i64) as u64,
-            0x40 => old | src,
-            0x50 => old & src,
-            0x60 => old.wrapping_shl(src as u32),
-            0x70 => old.wrapping_shr(src as u32),
-            0x80 => old.wrapping_neg(),
-            0x90 if insn.off == 0 => old.checked_rem(src).unwrap_or(old),
-            0x90 if src == 0 => old,
-            0x90 => (old as i64).wrapping_rem(src as i64) as u64,
-            0xa0 => old ^ src,
-            0xb0 => match insn.off {
-                8 => src as i8 as u64,
-                16 => src as i16 as u64,
-                32 => src as i32 as u64,
-                _ => src,
-            },
-            0xc0 => ((old as i64).wrapping_shr(src as u32)) as u64,
-            0xd0 => match insn.imm {
-                16 => (old as u16).swap_bytes().into(),
-                32 => (old as u32).swap_bytes().into(),
-                _ => old.swap_bytes(),
-            },
-            _ => return Err(Cause::Opcode(insn.opcode)),
-        };
-        self.set(insn.dst, value);
+    /// A new frame, from which the program comes back to `pc`.
+    #[inline(never)]
+    fn enter(&mut self, pc: usize) -> Result<(), Cause> {
+        let [.., r6, r7, r8, r9, _, _, _, _, _, _] = self.regs;
+        let frame = self.frames.get_mut(self.depth).ok_or(Cause::Frames)?;
+        *frame = Frame { pc, saved: [r6, r7, r8, r9] };
+        self.depth += 1;
+        self.regs[10] = self.regs[10].wrapping_sub(FRAME_BYTES);
         Ok(())
     }
 
-    #[inline(always)]
-    fn alu32(&mut self, insn: &Insn) -> Result<(), Cause> {
-        let whole = self.reg(insn.dst);
-        let old = whole as u32;
-        let by_register = insn.opcode & X != 0;
-        let src = if by_register { self.reg(insn.src) as u32 } else { insn.imm as u32 };
-        let value = match insn.opcode & 0xf0 {
-            0x00 => old.wrapping_add(src),
-            0x10 => old.wrapping_sub(src),
-            0x20 => old.wrapping_mul(src),
-            0x30 if insn.off == 0 => old.checked_div(src).unwrap_or(0),
-            0x30 if src == 0 => 0,
-            0x30 => (old as i32).wrapping_div(src as i32) as u32,
-            0x40 => old | src,
-            0x50 => old & src,
-            0x60 => old.wrapping_shl(src),
-            0x70 => old.wrapping_shr(src),
-            0x80 => old.wrapping_neg(),
-            0x90 if insn.off == 0 => old.checked_rem(src).unwrap_or(old),
-            0x90 if src == 0 => old,
-            0x90 => (old as i32).wrapping_rem(src as i32) as u32,
-            0xa0 => old ^ src,
-            0xb0 => match insn.off {
-                8 => src as i8 as u32,
-                16 => src as i16 as u32,
-                _ => src,
-            },
-            0xc0 => ((old as i32).wrapping_shr(src)) as u32,
-            // Byte order: the only one here that is not of 32 bits.
-            0xd0 => {
-                let value = match (by_register, insn.imm) {
-                    (false, 16) => whole as u16 as u64,
-                    (false, 32) => whole as u32 as u64,
-                    (false, _) => whole,
-                    (true, 16) => (whole as u16).swap_bytes() as u64,
-                    (true, 32) => (whole as u32).swap_bytes() as u64,
-                    (true, _) => whole.swap_bytes(),
-                };
-                self.set(insn.dst, value);
-                return Ok(());
-            }
-            _ => return Err(Cause::Opcode(insn.opcode)),
-        };
-        self.set(insn.dst, value.into());
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn branch(&mut self, insn: &Insn, pc: usize) -> Result<usize, Cause> {
-        let long = insn.opcode & 7 == class::JMP;
-        let (a, b) =
-            (self.reg(insn.dst), if insn.opcode & X != 0 { self.reg(insn.src) } else { extended(insn.imm) });
-        // Of 32 bits, extended so that both kinds of order are kept.
-        let (a, b, sa, sb) = if long {
-            (a, b, a as i64, b as i64)
-        } else {
-            (a as u32 as u64, b as u32 as u64, a as i32 as i64, b as i32 as i64)
-        };
-        let taken = match insn.opcode & 0xf0 {
-            0x00 => return self.jump(pc, if long { insn.off.into() } else { insn.imm }),
-            0x10 => a == b,
-            0x20 => a > b,
-            0x30 => a >= b,
-            0x40 => a & b != 0,
-            0x50 => a != b,
-            0x60 => sa > sb,
-            0x70 => sa >= sb,
-            0xa0 => a < b,
-            0xb0 => a <= b,
-            0xc0 => sa < sb,
-            0xd0 => sa <= sb,
-            _ => return Err(Cause::Opcode(insn.opcode)),
-        };
-        if taken { self.jump(pc, insn.off.into()) } else { Ok(pc + 1) }
+    /// Where to go on behind the call of this function, if it was called.
+    #[inline(never)]
+    fn leave(&mut self) -> Option<usize> {
+        self.depth = self.depth.checked_sub(1)?;
+        let frame = self.frames.get(self.depth)?;
+        self.regs[6..10].copy_from_slice(&frame.saved);
+        self.regs[10] = self.regs[10].wrapping_add(FRAME_BYTES);
+        Some(frame.pc)
     }
 
     #[inline(never)]
-    fn call(&mut self, insn: &Insn, pc: usize, env: &mut dyn Env) -> Result<usize, Cause> {
-        match insn.src {
-            0 => {
-                let [_, r1, r2, r3, r4, r5, ..] = self.regs;
-                self.budget = self.budget.checked_sub(1).ok_or(Cause::Budget)?;
-                self.regs[0] = env.call(insn.imm, [r1, r2, r3, r4, r5]).map_err(|e| match e {
-                    HelperError::Unknown => Cause::Helper(insn.imm),
-                    HelperError::Fault(addr) => Cause::Fault(addr),
-                })?;
-                Ok(pc + 1)
-            }
-            1 => {
-                let next = self.jump(pc, insn.imm)?;
-                let [.., r6, r7, r8, r9, _, _, _, _, _, _] = self.regs;
-                let frame = self.frames.get_mut(self.depth).ok_or(Cause::Frames)?;
-                *frame = Frame { pc: pc + 1, saved: [r6, r7, r8, r9] };
-                self.depth += 1;
-                self.regs[10] = self.regs[10].wrapping_sub(FRAME_BYTES);
-                Ok(next)
-            }
-            _ => Err(Cause::Call),
+    fn call(&mut self, insn: Word, env: &mut dyn Env) -> Result<(), Cause> {
+        if insn.src() != 0 {
+            return Err(Cause::Call);
         }
-    }
-
-    #[inline(always)]
-    fn load_immediate(&mut self, insn: &Insn, second: Option<&Insn>, env: &mut dyn Env) -> Result<(), Cause> {
-        let value = match (insn.src, second) {
-            (0, Some(second)) => u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32),
-            (_, second) => match crate::op::decode(*insn, second.copied()) {
-                Ok(crate::Op::LoadImm { imm, .. }) => env.address(imm).ok_or(Cause::Immediate)?,
-                _ => return Err(Cause::Opcode(insn.opcode)),
-            },
-        };
-        self.set(insn.dst, value);
+        let (helper, [_, r1, r2, r3, r4, r5, ..]) = (insn.imm() as i32, self.regs);
+        self.budget = self.budget.checked_sub(1).ok_or(Cause::Budget)?;
+        self.regs[0] = env.call(helper, [r1, r2, r3, r4, r5]).map_err(|e| match e {
+            HelperError::Unknown => Cause::Helper(helper),
+            HelperError::Fault(addr) => Cause::Fault(addr),
+        })?;
         Ok(())
     }
 
-    #[inline(always)]
-    fn access(&mut self, insn: &Insn, env: &mut dyn Env) -> Result<(), Cause> {
-        let size = match insn.opcode & 0x18 {
-            size::B => Size::B,
-            size::H => Size::H,
-            size::W => Size::W,
-            _ => Size::Dw,
+    #[inline(never)]
+    fn load_immediate(&mut self, insn: Word, second: Option<Word>, env: &mut dyn Env) -> Result<(), Cause> {
+        let Ok(Op::LoadImm { dst, imm }) = op::decode(insn.insn(), second.map(Word::insn)) else {
+            return Err(Cause::Immediate);
         };
-        let off = insn.off as i64;
-        match (insn.opcode & 7, insn.opcode & 0xe0) {
-            (class::LDX, mode) => {
-                let addr = self.reg(insn.src).wrapping_add_signed(off);
-                let value = env.load(addr, size).map_err(|Fault| Cause::Fault(addr))?;
-                let value = match size {
-                    _ if mode == mode::MEM => value,
-                    Size::B => value as i8 as u64,
-                    Size::H => value as i16 as u64,
-                    Size::W => value as i32 as u64,
-                    Size::Dw => value,
-                };
-                self.set(insn.dst, value);
-                Ok(())
-            }
-            (class::STX, mode::ATOMIC) => self.atomic(insn, env),
-            (class, _) => {
-                let addr = self.reg(insn.dst).wrapping_add_signed(off);
-                let value = if class == class::STX { self.reg(insn.src) } else { extended(insn.imm) };
-                env.store(addr, size, value).map_err(|Fault| Cause::Fault(addr))
-            }
-        }
+        self.regs[dst.index()] = match imm {
+            Imm64::Value(value) => value,
+            imm => env.address(imm).ok_or(Cause::Immediate)?,
+        };
+        Ok(())
     }
 
     #[inline(never)]
-    fn atomic(&mut self, insn: &Insn, env: &mut dyn Env) -> Result<(), Cause> {
-        let Ok(crate::Op::Atomic { width, atomic, dst, off, src }) = crate::op::decode(*insn, None) else {
-            return Err(Cause::Opcode(insn.opcode));
+    fn atomic(&mut self, insn: Word, env: &mut dyn Env) -> Result<(), Cause> {
+        let Ok(Op::Atomic { width, atomic, dst, off, src }) = op::decode(insn.insn(), None) else {
+            return Err(Cause::Opcode(insn.0 as u8));
         };
-        let addr = self.reg(dst.number()).wrapping_add_signed(off.into());
-        let (operand, r0) = (self.reg(src.number()), self.reg(Reg::R0.number()));
+        let addr = self.regs[dst.index()].wrapping_add_signed(off.into());
+        let (operand, r0) = (self.regs[src.index()], self.regs[Reg::R0.index()]);
         let old = env.atomic(addr, width, atomic, operand, r0).map_err(|Fault| Cause::Fault(addr))?;
         if let Some(result) = atomic.result(src) {
-            self.set(result.number(), old);
+            self.regs[result.index()] = old;
         }
         Ok(())
+    }
+}
+
+/// What the lines of the table above do with their operands.
+#[inline(always)]
+fn apply<T, R>(f: impl FnOnce(T, T) -> R, a: T, b: T) -> R {
+    f(a, b)
+}
+
+fn sdiv64(a: u64, b: u64) -> u64 {
+    if b == 0 { 0 } else { (a as i64).wrapping_div(b as i64) as u64 }
+}
+
+fn smod64(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { (a as i64).wrapping_rem(b as i64) as u64 }
+}
+
+fn sdiv32(a: u32, b: u32) -> u32 {
+    if b == 0 { 0 } else { (a as i32).wrapping_div(b as i32) as u32 }
+}
+
+fn smod32(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { (a as i32).wrapping_rem(b as i32) as u32 }
+}
+
+/// The low `bits` of a value as a byte order instruction leaves them, on a little-endian machine.
+fn in_order(opcode: u8, bits: u64, value: u64) -> u64 {
+    const LITTLE: u8 = 0xd4;
+    match (opcode == LITTLE, bits) {
+        (true, 16) => (value as u16).into(),
+        (true, 32) => (value as u32).into(),
+        (true, _) => value,
+        (false, 16) => (value as u16).swap_bytes().into(),
+        (false, 32) => (value as u32).swap_bytes().into(),
+        (false, _) => value.swap_bytes(),
     }
 }

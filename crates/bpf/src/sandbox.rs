@@ -14,7 +14,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::interp::{self, Env, FRAME_BYTES, Fault, HelperError, MAX_FRAMES, Trap};
+use crate::interp::{Code, Env, FRAME_BYTES, Fault, HelperError, MAX_FRAMES, Trap};
 use crate::op::{Atomic, Size, Width};
 use crate::program::{Invalid, Program};
 
@@ -61,7 +61,7 @@ impl<'a> Sandbox<'a> {
     /// Why it did not come to its end.
     pub fn run(&mut self, program: &Program) -> Result<u64, Trap> {
         let (args, budget) = ([MEMORY, self.memory.len() as u64, 0, 0, 0], self.budget);
-        interp::run(program, self, args, STACK + STACK_BYTES as u64, budget)
+        Code::new(program).run(self, args, STACK + STACK_BYTES as u64, budget)
     }
 
     /// The memory, as it is now.

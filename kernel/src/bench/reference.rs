@@ -30,6 +30,7 @@ const REFERENCES: &[Reference] = &[
     row("tracepoint/1-probe-empty", 80, 15),
     row("tracepoint/record", 879, 180),
     row("tracepoint/record-filter-reject", 519, 90),
+    row("bpf/interp-alu", 11, 11),
     row("ring/reserve-commit-8B", 449, 60),
     row("time/trace-clock-local", 79, 10),
     row("kprobe/brk-empty", 548, 170),

@@ -1,5 +1,6 @@
 //! The rows, by mechanism.
 
+mod bpf;
 mod event;
 mod filter;
 mod ftrace;
@@ -24,6 +25,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     ftrace::BENCHES,
     kprobe::BENCHES,
     kretprobe::BENCHES,
+    bpf::BENCHES,
     event::BENCHES,
     filter::BENCHES,
     crate::sync::bench::BENCHES,
