@@ -27,6 +27,7 @@
 //! | [`glob`] | patterns over names | yes |
 //! | [`function_command`] | commands of `set_ftrace_filter` | |
 //! | [`symtab`], [`symbolize`] | addresses to names and back | yes |
+//! | [`typetab`] | functions' parameters, and types, of the image | |
 //! | [`keys`] | the jump table of static keys | |
 //! | [`errno`] | error numbers | yes |
 //!
@@ -40,6 +41,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod blob;
 pub mod errno;
 pub mod error_log;
 pub mod event;
@@ -57,3 +59,4 @@ mod ring_env;
 pub mod symbolize;
 pub mod symtab;
 pub mod text;
+pub mod typetab;

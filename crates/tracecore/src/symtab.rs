@@ -29,6 +29,7 @@ pub mod names;
 #[cfg(test)]
 mod tests;
 
+use crate::blob::{checksum, halve, u32_at, u64_at};
 use core::cmp::Ordering;
 
 /// The first eight bytes of a blob.
@@ -37,6 +38,8 @@ pub const MAGIC: [u8; 8] = *b"TRAPSYMS";
 pub const VERSION: u32 = 1;
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 64;
+/// Where the next blob may begin behind this one.
+pub const BLOB_ALIGN: usize = 8;
 /// The longest name that is stored, in bytes: Linux's `KSYM_NAME_LEN` less its closing zero.
 pub const NAME_MAX: usize = 511;
 /// The most symbols that one blob may hold.
@@ -168,7 +171,7 @@ impl<'a> Symtab<'a> {
         else {
             return Err(BadSymtab::Lengths);
         };
-        if checksum(blob) != Some(sum) {
+        if checksum(blob, header::CHECKSUM) != Some(sum) {
             return Err(BadSymtab::Checksum);
         }
         Ok(Symtab { base, count, records, order, names })
@@ -287,49 +290,4 @@ impl<'a> Iterator for WithPrefix<'a, '_> {
         self.next += 1;
         Some(symbol)
     }
-}
-
-/// The first index below `count` that is not `Less`, or `count`.
-///
-/// `side` is a `dyn` so that this stays one function of this crate, outside what can be traced.
-fn halve(count: usize, side: &mut dyn FnMut(usize) -> Ordering) -> usize {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let mid = low + (high - low) / 2;
-        if side(mid) == Ordering::Less {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    low
-}
-
-/// The checksum of a whole blob: of everything but the checksum itself, eight bytes at a time.
-///
-/// It guards against an image that was cut or overwritten, not against an adversary, and it runs at
-/// every boot: a multiply and a rotate for eight bytes (FNV-1a's prime and start, taken wordwise).
-fn checksum(blob: &[u8]) -> Option<u64> {
-    const START: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let mut sum = START;
-    for part in [blob.get(..header::CHECKSUM)?, blob.get(header::CHECKSUM + 8..)?] {
-        let mut words = part.chunks_exact(8);
-        for word in &mut words {
-            let word = u64::from_le_bytes(word.try_into().ok()?);
-            sum = (sum ^ word).wrapping_mul(PRIME).rotate_left(29);
-        }
-        for byte in words.remainder() {
-            sum = (sum ^ u64::from(*byte)).wrapping_mul(PRIME).rotate_left(29);
-        }
-    }
-    Some(sum)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }

@@ -4,7 +4,8 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{HEADER_LEN, MAGIC, NAME_MAX, ORDER_LEN, RECORD_LEN, SYMBOLS_MAX, VERSION, checksum, header};
+use super::{HEADER_LEN, MAGIC, NAME_MAX, ORDER_LEN, RECORD_LEN, SYMBOLS_MAX, VERSION, header};
+use crate::blob::{checksum, put};
 
 /// A symbol to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ pub fn encode(mut entries: Vec<Entry>) -> Result<Vec<u8>, EncodeError> {
     blob.extend_from_slice(&records);
     order.iter().for_each(|n| blob.extend_from_slice(&n.to_le_bytes()));
     blob.extend_from_slice(&names);
-    let sum = checksum(&blob).unwrap_or(0);
+    let sum = checksum(&blob, header::CHECKSUM).unwrap_or(0);
     put(&mut blob, header::CHECKSUM, &sum.to_le_bytes());
     Ok(blob)
 }
@@ -117,9 +118,4 @@ fn fill_sizes(entries: &mut [Entry]) {
         let next = starts.range(entry.start..).find(|s| **s > entry.start);
         entry.size = next.map_or(0, |next| next - entry.start);
     }
-}
-
-/// Overwrites bytes of the header.
-fn put(blob: &mut [u8], at: usize, bytes: &[u8]) {
-    blob[at..at + bytes.len()].copy_from_slice(bytes);
 }
