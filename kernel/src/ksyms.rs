@@ -4,14 +4,14 @@
 //! `tracecore::symtab`. It is read in place: a lookup allocates nothing and takes no lock, so it may be used in any
 //! context.
 
-use tracecore::symtab::{Symbol, Symtab};
+use tracecore::symtab::{BLOB_ALIGN, Symbol, Symtab};
 
 use crate::boot;
 
 static SYMTAB: spin::once::Once<Symtab<'static>, crate::arch::mmu::Yield> = spin::once::Once::new();
 
-/// Checks the table. Once, at boot. Without a good one the kernel runs on, with no names.
-pub(crate) fn init() {
+/// What the build has appended to the image: the symbols, and more behind them.
+fn appended() -> &'static [u8] {
     unsafe extern "C" {
         static __ksyms_start: u8;
     }
@@ -19,8 +19,21 @@ pub(crate) fn init() {
     let image = &boot::info().image;
     let end = crate::arch::mmu::KIMAGE_VADDR + image.len();
     // SAFETY: `mmu::init` mapped all of the image, read-only for this part, and nobody writes it.
-    let blob = unsafe { core::slice::from_raw_parts(start, end - start.addr()) };
-    match Symtab::parse(blob) {
+    unsafe { core::slice::from_raw_parts(start, end - start.addr()) }
+}
+
+/// What stands behind the symbols.
+pub(crate) fn behind() -> &'static [u8] {
+    let blob = appended();
+    Symtab::blob_len(blob)
+        .ok()
+        .and_then(|len| blob.get(len.next_multiple_of(BLOB_ALIGN)..))
+        .unwrap_or_default()
+}
+
+/// Checks the table. Once, at boot. Without a good one the kernel runs on, with no names.
+pub(crate) fn init() {
+    match Symtab::parse(appended()) {
         Ok(table) => {
             SYMTAB.call_once(|| table);
         }

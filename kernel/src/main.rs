@@ -33,6 +33,7 @@ mod irq;
 mod klog;
 #[expect(unsafe_code, reason = "reads the symbol table where the loader put it")]
 mod ksyms;
+mod ktypes;
 #[expect(unsafe_code, reason = "hands out memory")]
 mod mm;
 mod oops;

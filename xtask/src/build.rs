@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{image, symbols, tools};
+use crate::{image, symbols, tools, types};
 
 /// Two NOPs before each function's symbol and two behind it, in the `kernel` crate alone: `cargo rustc`
 /// hands the flag to the last crate only, so what it is built from stays without entries.
@@ -25,12 +25,14 @@ const FLAG_VARIABLES: &[&str] = &[
 pub struct Built {
     /// The linked kernel, with debug information.
     pub elf: PathBuf,
-    /// The flat arm64 `Image` with the symbol blob behind it.
+    /// The flat arm64 `Image` with the symbol blob and the table of types behind it.
     pub image: PathBuf,
-    /// How long the image is, in bytes, symbols included.
+    /// How long the image is, in bytes, all of it.
     pub image_len: u64,
     /// How much of that are symbols.
     pub symbols_len: u64,
+    /// How much of that tells of types.
+    pub types_len: u64,
 }
 
 /// Builds the kernel; progress goes to standard error.
@@ -83,13 +85,15 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
 fn pack(elf: &Path, path: &Path) -> Result<Built> {
     let bytes = std::fs::read(elf).with_context(|| format!("could not read {}", elf.display()))?;
     let blob = symbols::blob(&bytes).context("could not make the symbol table")?;
-    let flat = image::make(&bytes, &blob).context("could not make the image")?;
+    let types = types::table(&bytes).context("could not make the table of types")?;
+    let flat = image::make(&bytes, &[&blob, &types]).context("could not make the image")?;
     replace(path, &flat).with_context(|| format!("could not write {}", path.display()))?;
     Ok(Built {
         elf: elf.into(),
         image: path.into(),
         image_len: flat.len() as u64,
         symbols_len: blob.len() as u64,
+        types_len: types.len() as u64,
     })
 }
 

@@ -28,7 +28,9 @@ use anyhow::{Context, Result};
 use crate::build::{self, Built};
 use crate::tools;
 
-/// The largest image, symbols included: bytes.
+/// The largest table of types: bytes. A twentieth of today's image.
+const TYPES_LIMIT: u64 = 200 << 10;
+/// The largest image, with the tables behind it: bytes.
 const IMAGE_LIMIT: u64 = 8 << 20;
 
 /// What a check found.
@@ -111,8 +113,13 @@ fn cargo(arguments: &[&str]) -> Result<Findings> {
 /// The image's size beside its limit.
 fn size(built: &Built) -> Findings {
     let mut found = Findings::default();
-    let (len, symbols) = (built.image_len, built.symbols_len);
-    found.notes.push(format!("{len} bytes, {symbols} of them symbols; at most {IMAGE_LIMIT}"));
+    let (len, symbols, types) = (built.image_len, built.symbols_len, built.types_len);
+    found.notes.push(format!(
+        "{len} bytes, {symbols} of them symbols and {types} types; at most {IMAGE_LIMIT}, {TYPES_LIMIT} of them types"
+    ));
+    if types > TYPES_LIMIT {
+        found.wrong.push(format!("{} bytes of types too many", types - TYPES_LIMIT));
+    }
     if len > IMAGE_LIMIT {
         found.wrong.push(format!("{} bytes too many", len - IMAGE_LIMIT));
     }

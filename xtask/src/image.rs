@@ -13,11 +13,12 @@
 //! ```
 //!
 //! The linker lays everything between `__image_start` and `__ksyms_start`, `.bss` included, so the file
-//! is that stretch of memory byte by byte, followed by the symbol blob. Nothing may be stripped or moved
+//! is that stretch of memory byte by byte, followed by the symbol blob and the table of types. Nothing may be stripped or moved
 //! afterwards: the symbols say where things were linked.
 
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSegment, ObjectSymbol};
+use tracecore::symtab::BLOB_ALIGN;
 
 /// Where the image starts.
 pub const IMAGE_START: &str = "__image_start";
@@ -39,8 +40,8 @@ struct Piece<'a> {
     bytes: &'a [u8],
 }
 
-/// The flat image of the kernel in `elf`, with `symbols` behind it.
-pub fn make(elf: &[u8], symbols: &[u8]) -> Result<Vec<u8>> {
+/// The flat image of the kernel in `elf`, with these blobs behind it.
+pub fn make(elf: &[u8], blobs: &[&[u8]]) -> Result<Vec<u8>> {
     let file = object::File::parse(elf).context("the kernel is no ELF file")?;
     let start = symbol(&file, IMAGE_START)?;
     let end = symbol(&file, KSYMS_START)?;
@@ -49,7 +50,10 @@ pub fn make(elf: &[u8], symbols: &[u8]) -> Result<Vec<u8>> {
         .map(|s| Ok(Piece { address: s.address(), bytes: s.data()? }))
         .collect::<Result<_>>()?;
     let mut image = flatten(&pieces, start, end)?;
-    image.extend_from_slice(symbols);
+    for blob in blobs {
+        image.extend_from_slice(blob);
+        image.resize(image.len().next_multiple_of(BLOB_ALIGN), 0);
+    }
     finish(image)
 }
 

@@ -31,6 +31,7 @@ pub mod profile;
 pub mod run;
 pub mod symbols;
 pub mod tools;
+pub mod types;
 
 use std::path::PathBuf;
 

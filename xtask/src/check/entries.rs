@@ -32,19 +32,16 @@ const TEXT_TRAITS: &[&str] = &["_as_core::fmt::Debug>::fmt"];
 /// `nop`
 const NOP: u32 = 0xd503_201f;
 /// From the first NOP to the symbol.
-const PREFIX: u64 = 8;
+pub(crate) const PREFIX: u64 = 8;
+/// From the symbol to the first instruction that belongs to the function.
+pub(crate) const SUFFIX: u64 = 8;
 
 /// Checks the entries of the ELF file `elf`.
 pub fn check(elf: &[u8]) -> Result<Findings> {
     let file = object::File::parse(elf).context("the kernel is no ELF file")?;
     let image = Memory::of(&file)?;
-    let start = symbol(&file, "__patchable_function_entries_start")?;
-    let end = symbol(&file, "__patchable_function_entries_end")?;
-    ensure!(start < end, "the kernel has no patchable entries: it was built without the flag");
-    let mut sites = Vec::new();
-    for at in (start..end).step_by(8) {
-        sites.push(image.u64(at).context("the list of entries lies outside the image")?);
-    }
+    let sites = sites(&file)?;
+    ensure!(!sites.is_empty(), "the kernel has no patchable entries: it was built without the flag");
     let text = symbol(&file, "__text_start")?..symbol(&file, "__text_end")?;
     let functions: BTreeMap<u64, Function<'_>> = file
         .symbols()
@@ -52,6 +49,17 @@ pub fn check(elf: &[u8]) -> Result<Findings> {
         .filter_map(|s| Some((s.address(), Function { raw: s.name().ok()?, size: s.size() })))
         .collect();
     Ok(judge(&sites, &text, &functions, &|at| image.u32(at)))
+}
+
+/// Where the first NOP of each entry is.
+pub(crate) fn sites(file: &object::File<'_>) -> Result<Vec<u64>> {
+    let image = Memory::of(file)?;
+    let start = symbol(file, "__patchable_function_entries_start")?;
+    let end = symbol(file, "__patchable_function_entries_end")?;
+    (start..end)
+        .step_by(8)
+        .map(|at| image.u64(at).context("the list of entries lies outside the image"))
+        .collect()
 }
 
 /// What the symbol table says of a function.

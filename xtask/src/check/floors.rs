@@ -24,6 +24,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "block",
             "time",
             "ksyms",
+            "ktypes",
             "console",
             "klog",
             "unwind",
