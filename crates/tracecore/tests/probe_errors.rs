@@ -3,8 +3,11 @@
 //! Each is two lines of the page: a command, and a caret under what is wrong with the sentence behind it.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use tracecore::probe::{ErrorKind, LookupError, Resolver, Symbol, command_text, parse_line};
+use tracecore::typetab::encode::{Function, Type, encode};
+use tracecore::typetab::{Outcome, Place, TypeId, TypeTable};
 
 const PAGE: &str = include_str!("../../../docs/probe-grammar.md");
 
@@ -21,12 +24,35 @@ const OTHERS: &[ErrorKind] = &[
     ErrorKind::NotSavedAtReturn,
 ];
 
+const ADD: u64 = 0xffff_8000_8000_1000;
+const STRUCT: u64 = 0xffff_8000_8000_1040;
+const SCHEDULE: u64 = 0xffff_8000_8000_1100;
+
+/// The arguments of the functions above.
+static TYPES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let types = [
+        Type::Int { size: 8, signed: false },
+        Type::Record("WorkItem".into(), 24, vec![(8, "len".into(), TypeId(0))]),
+        Type::Pointer(TypeId(1)),
+    ];
+    let x = |name: &str, ty, x| (String::from(name), TypeId(ty), Place::Register(x));
+    let functions = [
+        Function { start: ADD, result: Outcome::Value(TypeId(0)), params: vec![x("a", 0, 0), x("b", 0, 1)] },
+        Function { start: STRUCT, result: Outcome::Value(TypeId(0)), params: vec![x("item", 2, 0)] },
+        Function { start: SCHEDULE, result: Outcome::Nothing, params: Vec::new() },
+    ];
+    encode(functions.into(), &types).expect("a table")
+});
+
 struct Names;
 
 impl Resolver for Names {
     fn lookup(&self, name: &str) -> Result<Symbol, LookupError> {
         match name {
-            "work_add" => Ok(Symbol { address: 0xffff_8000_8000_1000, size: 28, entry_bytes: 8 }),
+            "work_add" => Ok(Symbol { address: ADD, size: 28, entry_bytes: 8 }),
+            "work_struct" => Ok(Symbol { address: STRUCT, size: 68, entry_bytes: 8 }),
+            "task::schedule" => Ok(Symbol { address: SCHEDULE, size: 144, entry_bytes: 8 }),
+            "vectors" => Ok(Symbol { address: 0xffff_8000_8000_0800, size: 2048, entry_bytes: 0 }),
             "twice" => Err(LookupError::Ambiguous),
             _ => Err(LookupError::Missing),
         }
@@ -34,6 +60,10 @@ impl Resolver for Names {
 
     fn is_function_entry(&self, _: u64) -> bool {
         false
+    }
+
+    fn types(&self) -> TypeTable<'_> {
+        TypeTable::parse(&TYPES).expect("a good table")
     }
 }
 

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use tracecore::fetch::{Fault, SafeMemory};
 use tracecore::probe::{LookupError, Resolver, Symbol};
 use tracecore::symbolize::{SymbolAt, Symbolizer};
+use tracecore::typetab::TypeTable;
 
 use crate::arch::{mmu, probe_read};
-use crate::{ftrace, ksyms};
+use crate::{ftrace, ksyms, ktypes};
 
 /// The longest text of the image that is shown.
 const MAX_CONSTANT: u64 = 256;
@@ -46,6 +47,10 @@ impl Resolver for Kernel {
 
     fn is_function_entry(&self, address: u64) -> bool {
         ksyms::by_addr(address as usize).is_some_and(|symbol| symbol.is_text() && symbol.start == address)
+    }
+
+    fn types(&self) -> TypeTable<'_> {
+        *ktypes::table()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::text::Known;
 use super::unwritten::{BEYOND, units};
-use super::{Field, PlainField, Program, Start, Step, Store};
+use super::{Field, PlainField, Program, Start, Step, Store, Walk};
 use crate::errno::Errno;
-use crate::probe::{Arg, Source, Type};
+use crate::probe::{Arg, Expr, Source, Type};
 use crate::ring::MAX_RECORD_BYTES;
 use a64::{Reg, RegSet};
 use alloc::vec::Vec;
@@ -30,6 +30,7 @@ impl Program {
         let mut fields = Vec::new();
         let mut steps = Vec::new();
         let mut texts = Vec::new();
+        let mut lengths = Vec::new();
         let mut entry_args = Vec::new();
         let mut needs = RegSet::EMPTY;
         let mut unknown_units = BEYOND;
@@ -37,11 +38,7 @@ impl Program {
         for arg in args {
             let end = at.checked_add(arg.size()).filter(|end| *end <= MAX_RECORD_BYTES).ok_or(TooBig)?;
             let start = start(&arg.expr.source, is_return.then_some(&mut entry_args));
-            match start {
-                Start::Reg(reg) => needs = needs.with(reg),
-                Start::StackWord(_) => needs = needs.with(Reg::SP),
-                Start::EntryArg(_) | Start::Value(_) => {}
-            }
+            needs = start.needs(needs);
             match (start, arg.ty, arg.expr.derefs.is_empty(), arg.bits) {
                 (Start::Reg(reg), Type::Int(..) | Type::Symbol, true, None)
                     if arg.size() == 8 && at.is_multiple_of(8) && reg.index() <= Reg::LR.index() =>
@@ -49,26 +46,27 @@ impl Program {
                     plain.push(PlainField { x: reg.index(), word: (at / 8) as u16 });
                 }
                 _ => {
-                    let first_step = steps.len() as u32;
-                    steps.extend(
-                        arg.expr.derefs.iter().map(|deref| Step { offset: deref.offset, user: deref.user }),
-                    );
+                    let walk = walk(start, &arg.expr, &mut steps)?;
                     // A user string lies in user memory even where its last offset does not say so.
                     if arg.ty == (Type::String { user: true })
                         && arg.count.is_none()
-                        && let Some(last) = steps.get_mut(first_step as usize..).and_then(<[_]>::last_mut)
+                        && let Some(last) =
+                            steps.get_mut(walk.first_step as usize..).and_then(<[_]>::last_mut)
                     {
                         last.user = true;
                     }
-                    let field = Field {
-                        start,
-                        first_step,
-                        steps: u8::try_from(arg.expr.derefs.len()).map_err(|_| TooBig)?,
-                        at: at as u16,
-                        store: store(arg, &mut texts),
+                    let store = match &arg.length {
+                        Some(length) => {
+                            let start = self::start(&length.source, is_return.then_some(&mut entry_args));
+                            needs = start.needs(needs);
+                            lengths.push(self::walk(start, length, &mut steps)?);
+                            Store::Slice { length: lengths.len() as u32 - 1 }
+                        }
+                        None => store(arg, &mut texts),
                     };
+                    let field = Field { walk, at: at as u16, store };
                     let known = matches!(field.store, Store::Value { .. })
-                        && field.steps == 0
+                        && walk.steps == 0
                         && !matches!(start, Start::StackWord(_));
                     if !known {
                         unknown_units |= units(at, arg.size());
@@ -87,6 +85,7 @@ impl Program {
             fields: fields.into(),
             steps: steps.into(),
             texts: texts.into(),
+            lengths: lengths.into(),
             entry_args: entry_args.into(),
             fixed_len: at,
             known_units: units(0, at) & !unknown_units,
@@ -94,6 +93,24 @@ impl Program {
             has_texts: args.iter().any(|arg| arg.ty.is_text()),
         })
     }
+}
+
+impl Start {
+    /// These registers, and those that it reads.
+    fn needs(self, others: RegSet) -> RegSet {
+        match self {
+            Start::Reg(reg) => others.with(reg),
+            Start::StackWord(_) => others.with(Reg::SP),
+            Start::EntryArg(_) | Start::Value(_) => others,
+        }
+    }
+}
+
+/// A value from `start` on; its steps become the last ones of `steps`.
+fn walk(start: Start, expr: &Expr, steps: &mut Vec<Step>) -> Result<Walk, TooBig> {
+    let first_step = steps.len() as u32;
+    steps.extend(expr.derefs.iter().map(|deref| Step { offset: deref.offset, user: deref.user }));
+    Ok(Walk { start, first_step, steps: u8::try_from(expr.derefs.len()).map_err(|_| TooBig)? })
 }
 
 /// Where a value comes from; `entry_args` gathers what must be saved at the entry, for a probe at the end.

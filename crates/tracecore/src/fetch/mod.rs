@@ -156,6 +156,8 @@ enum Store {
     Memory { size: u8, count: u8, bits: Option<Bits> },
     /// The string at the last step's address.
     String,
+    /// So many bytes at the last step's address, or up to a NUL: the number of what says how many.
+    Slice { length: u32 },
     /// An array of pointers to strings at the last step's address.
     Strings { count: u8, user: bool },
     /// The current task's name.
@@ -166,13 +168,18 @@ enum Store {
     Symbol,
 }
 
+/// A value: where it starts, and a range of the program's steps.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    start: Start,
+    first_step: u32,
+    steps: u8,
+}
+
 /// An argument that is more than a register.
 #[derive(Clone, Copy, Debug)]
 struct Field {
-    start: Start,
-    /// The steps, a range of the program's.
-    first_step: u32,
-    steps: u8,
+    walk: Walk,
     at: u16,
     store: Store,
 }
@@ -187,6 +194,8 @@ pub struct Program {
     only_plain: Option<Box<[u8]>>,
     steps: Box<[Step]>,
     texts: Box<[u64]>,
+    /// The lengths of slices.
+    lengths: Box<[Walk]>,
     entry_args: Box<[u16]>,
     fixed_len: usize,
     /// What of the fixed part is known without looking at memory, a bit for every four bytes.

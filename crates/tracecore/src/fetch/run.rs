@@ -3,7 +3,7 @@
 use super::memory::{Fault, is_user};
 use super::sink::Sink;
 use super::text::store_comm;
-use super::{Field, Hit, Program, STACK_BYTES, Start, Step, Store};
+use super::{Field, Hit, Program, STACK_BYTES, Start, Step, Store, Walk};
 use crate::filter::{Context, Filter};
 use crate::probe::Bits;
 use crate::ring::{CpuRing, Refused, Reservation};
@@ -158,14 +158,14 @@ impl Program {
         let at = usize::from(field.at);
         match field.store {
             Store::Value { size, bits } => {
-                let value = self.value(hit, field).unwrap_or(0);
+                let value = self.value(hit, field.walk).unwrap_or(0);
                 sink.put_low(at, usize::from(size), pick(value, bits));
             }
             Store::Memory { size, count, bits } => {
                 self.store_memory(hit, field, sink, size, count, bits);
             }
             Store::Comm => store_comm(hit.comm, sink, at, tail),
-            Store::String | Store::Text { .. } | Store::Symbol => {
+            Store::String | Store::Slice { .. } | Store::Text { .. } | Store::Symbol => {
                 self.store_text(hit, field, sink, at, tail, 0);
             }
             Store::Strings { count, .. } => {
@@ -177,23 +177,23 @@ impl Program {
     }
 
     /// The value after all steps were read.
-    pub(super) fn value(&self, hit: &Hit<'_>, field: &Field) -> Result<u64, Fault> {
-        self.walk(hit, field, field.steps)
+    pub(super) fn value(&self, hit: &Hit<'_>, walk: Walk) -> Result<u64, Fault> {
+        self.walk(hit, walk, walk.steps)
     }
 
     /// The address that the last step is about.
-    pub(super) fn address(&self, hit: &Hit<'_>, field: &Field) -> Result<u64, Fault> {
-        let Some(before) = field.steps.checked_sub(1) else { return self.value(hit, field) };
-        let value = self.walk(hit, field, before)?;
-        self.steps.get(field.first_step as usize + usize::from(before)).ok_or(Fault)?.from(value)
+    pub(super) fn address(&self, hit: &Hit<'_>, walk: Walk) -> Result<u64, Fault> {
+        let Some(before) = walk.steps.checked_sub(1) else { return self.value(hit, walk) };
+        let value = self.walk(hit, walk, before)?;
+        self.steps.get(walk.first_step as usize + usize::from(before)).ok_or(Fault)?.from(value)
     }
 
-    fn walk(&self, hit: &Hit<'_>, field: &Field, steps: u8) -> Result<u64, Fault> {
-        let mut value = match field.start {
+    fn walk(&self, hit: &Hit<'_>, walk: Walk, steps: u8) -> Result<u64, Fault> {
+        let mut value = match walk.start {
             Start::StackWord(index) => stack_word(hit, index),
             start => start.known(hit.regs, hit.entry_args),
         };
-        let first = field.first_step as usize;
+        let first = walk.first_step as usize;
         for step in self.steps.get(first..first + usize::from(steps)).ok_or(Fault)? {
             value = hit.env.memory.load(step.from(value)?, 8)?;
         }
@@ -209,7 +209,7 @@ impl Program {
         count: u8,
         bits: Option<Bits>,
     ) {
-        let address = self.address(hit, field);
+        let address = self.address(hit, field.walk);
         let size = usize::from(size);
         for index in 0..usize::from(count) {
             let value = address

@@ -5,7 +5,10 @@ use crate::event::Header;
 use crate::probe::{Command, Definition, LookupError, Resolver, Symbol, parse_line};
 use crate::ring::{CpuRing, MAX_RECORD_BYTES, Mode, Record};
 use crate::symbolize::{NoSymbols, SymbolAt};
+use crate::typetab::encode::{Function, Type, encode};
+use crate::typetab::{Outcome, Place, TypeId, TypeTable};
 use a64::{CallRegs, UserRegs};
+use std::sync::LazyLock;
 use std::vec;
 use std::vec::Vec;
 
@@ -32,7 +35,24 @@ impl Resolver for World {
     fn is_function_entry(&self, _: u64) -> bool {
         false
     }
+
+    fn types(&self) -> TypeTable<'_> {
+        TypeTable::parse(&TYPES).expect("a good table")
+    }
 }
+
+/// `work_add` takes a slice of a text in x0 and x1, and in x2 the address of a struct that has one.
+static TYPES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let types = [
+        Type::Text(16, 0, 8),
+        Type::Record("Slice".into(), 16, vec![(0, "text".into(), TypeId(0))]),
+        Type::Pointer(TypeId(1)),
+    ];
+    let params =
+        vec![("text".into(), TypeId(0), Place::Pair(0, 1)), ("slice".into(), TypeId(2), Place::Register(2))];
+    let function = Function { start: 0xffff_8000_8000_1000, result: Outcome::Unknown, params };
+    encode(vec![function], &types).expect("a table")
+});
 
 /// The banner, two pointers to it and one to nothing, the end of a stack, and a page of the user's.
 fn region(start: u64) -> Vec<u8> {
@@ -386,4 +406,46 @@ fn a_fixed_part_beyond_a_record_is_refused() {
     let mut arg = definition("p:t work_add a=%x0").args[0].clone();
     arg.count = Some(u32::MAX);
     assert_eq!(Program::compile(&[arg], 16, false).map(|_| ()), Err(TooBig));
+}
+
+/// Slices end where their length says, whether that is in a register or in memory, and at an end that memory has.
+#[test]
+fn slices_have_the_length_that_they_were_given() {
+    let slice = |address: u64, length: u64, args: &str, is_return: bool| {
+        let letter = if is_return { 'r' } else { 'p' };
+        let probe = definition(&std::format!("{letter}:t work_add {args}"));
+        let program = Program::compile(&probe.args, 16, is_return).expect("fits");
+        let env = Env { memory: &World, symbols: &NoSymbols };
+        let mut regs = registers();
+        let entry_args = [address, length];
+        if is_return {
+            assert_eq!(program.entry_args(), [0, 1]);
+        } else {
+            regs.set_x(0, address);
+            regs.set_x(1, length);
+        }
+        regs.set_x(2, POINTERS + 8);
+        let entry_args = if is_return { &entry_args[..] } else { &[] };
+        let hit = Hit { regs: (&regs).into(), comm: SHELL.into(), entry_args, env: &env };
+        let mut record = vec![0xaa; program.fixed_len() + program.text_len(&hit)];
+        program.store(&hit, &mut record);
+        record.split_off(16)
+    };
+    let stored = |text: &[u8]| {
+        let mut record = ((text.len() as u32 + 1) << 16 | 20).to_le_bytes().to_vec();
+        record.extend_from_slice(text);
+        record.push(0);
+        record
+    };
+    for is_return in [false, true] {
+        assert_eq!(slice(BANNER, 5, "text", is_return), stored(b"Linux"));
+        assert_eq!(slice(BANNER + 6, 3, "text", is_return), stored(b"ver"));
+        assert_eq!(slice(BANNER, 100, "text:string", is_return), stored(b"Linux version"));
+        // Nothing is read of a slice of nothing, wherever that is.
+        assert_eq!(slice(1, 0, "text", is_return), stored(b""));
+        assert_eq!(slice(1, 1, "text", is_return), 20_u32.to_le_bytes());
+    }
+    // At the second pointer: the address of "version", and 0 behind it as the length.
+    assert_eq!(slice(0, 0, "s=slice->text", false), stored(b""));
+    assert_eq!(slice(0, 0, "s=slice->text:x64", false), (BANNER + 6).to_le_bytes());
 }

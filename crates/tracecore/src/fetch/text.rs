@@ -55,7 +55,7 @@ impl Known {
                 let len = (len as usize).min(MAX_STRING_BYTES - 1);
                 Some(Self { constant: self.constant + len + 1, ..self })
             }
-            Store::String | Store::Strings { .. } | Store::Symbol => None,
+            Store::String | Store::Slice { .. } | Store::Strings { .. } | Store::Symbol => None,
         }
     }
 }
@@ -86,7 +86,7 @@ impl Program {
             let count = match field.store {
                 Store::Value { .. } | Store::Memory { .. } => 0,
                 Store::Strings { count, .. } => count,
-                Store::String | Store::Comm | Store::Text { .. } | Store::Symbol => 1,
+                Store::String | Store::Slice { .. } | Store::Comm | Store::Text { .. } | Store::Symbol => 1,
             };
             if matches!(field.store, Store::Comm) {
                 total += hit.comm.len + 1;
@@ -147,15 +147,20 @@ impl Program {
                 Ok(len)
             }
             Store::Symbol => {
-                let value = self.value(hit, field)?;
+                let value = self.value(hit, field.walk)?;
                 Ok(symbol_text(hit.env.symbols, value, limit, out))
             }
             Store::String => {
-                let address = self.address(hit, field)?;
+                let address = self.address(hit, field.walk)?;
                 for_each_word(hit.env.memory, address, limit, out)
             }
+            Store::Slice { length } => {
+                let length = self.value(hit, *self.lengths.get(length as usize).ok_or(Fault)?)?;
+                let limit = usize::try_from(length).map_or(limit, |length| length.min(limit));
+                for_each_word(hit.env.memory, self.address(hit, field.walk)?, limit, out)
+            }
             Store::Strings { user, .. } => {
-                let base = self.address(hit, field)?;
+                let base = self.address(hit, field.walk)?;
                 let pointer = hit.env.memory.load(base.wrapping_add(u64::from(index) * 8), 8)?;
                 if user && !is_user(pointer) {
                     return Err(Fault);

@@ -65,11 +65,11 @@ impl Program {
         for field in &self.fields {
             let Store::Value { size, bits } = field.store else { continue };
             let (start, end) = (usize::from(field.at), usize::from(field.at) + usize::from(size));
-            if field.steps != 0 || start >= (index + 1) * 8 || end <= index * 8 {
+            if field.walk.steps != 0 || start >= (index + 1) * 8 || end <= index * 8 {
                 continue;
             }
             let spare = 64_u32.saturating_sub(8 * u32::from(size));
-            let value = pick(field.start.known(regs, entry_args), bits) << (spare & 63) >> (spare & 63);
+            let value = pick(field.walk.start.known(regs, entry_args), bits) << (spare & 63) >> (spare & 63);
             match start.checked_sub(index * 8) {
                 Some(inside) => word |= value << ((8 * inside) & 63),
                 None => word |= value >> ((8 * (index * 8 - start)) & 63),

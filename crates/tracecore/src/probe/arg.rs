@@ -6,6 +6,7 @@
 //!         $retval         the result, at the end     $comm     the name of the current task
 //!         @ADDR @SYM±N    the memory there           \N  \"s"  a constant
 //!         ±[u]N(FETCH)    the memory at FETCH ± N; with u it is user memory
+//!         NAME[->FIELD]…  an argument of the function, or what its fields lead to
 //! ```
 //!
 //! A chain of dereferences is kept flat: [`Expr`] has the innermost source and the offsets from the inside out,
@@ -15,10 +16,11 @@
 //! is not counted for what stands inside its brackets, and an error in the type of a dereference is shown to the
 //! right of the type by the width of the outermost offset.
 
-use super::error::{ErrorKind, ProbeError};
+use super::error::{Blame, ErrorKind, ProbeError};
 use super::name::is_identifier;
+use super::named::{AsText, Named, Names};
 use super::types::{self, Bits, MAX_ARRAY_LEN, Type};
-use super::{MAX_ARG_NAME_LEN, MAX_ARG_TEXT_LEN, MAX_ARGS_BYTES, number};
+use super::{MAX_ARG_NAME_LEN, MAX_ARG_TEXT_LEN, MAX_ARGS, MAX_ARGS_BYTES, number};
 use a64::Reg;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -99,6 +101,8 @@ pub struct Arg {
     pub bits: Option<Bits>,
     /// Elements of the array; `None` for a single value.
     pub count: Option<u32>,
+    /// What says how many bytes a string has; `None` for one that a NUL ends.
+    pub length: Option<Expr>,
 }
 
 impl Arg {
@@ -110,23 +114,45 @@ impl Arg {
 
 /// What the arguments may refer to.
 #[derive(Clone, Copy)]
-pub(super) struct Scope {
+pub(super) struct Scope<'t> {
     pub(super) is_return: bool,
     pub(super) at_entry: bool,
+    pub(super) names: Names<'t>,
+}
+
+/// `$arg*`: every argument that is known.
+pub(super) const ALL: &str = "$arg*";
+
+/// What a FETCH was read as.
+struct Fetched {
+    expr: Expr,
+    /// The place in the table of steps that the last one took.
+    step: usize,
+    /// What is known of its type.
+    typed: Option<(Type, Option<AsText>)>,
+}
+
+impl Fetched {
+    fn source(source: Source) -> Self {
+        Self { expr: Expr { source, derefs: Vec::new() }, step: 0, typed: None }
+    }
+}
+
+impl From<Named> for Fetched {
+    fn from(named: Named) -> Self {
+        let step = named.expr.derefs.len();
+        Self { expr: named.expr, step, typed: Some((named.ty, named.text)) }
+    }
 }
 
 /// Reads the argument in `word`, which stands at `column`; `before` are those to its left.
-pub(super) fn parse(word: &str, column: usize, before: &[Arg], scope: Scope) -> Result<Arg, ProbeError> {
+pub(super) fn parse(word: &str, column: usize, before: &[Arg], scope: Scope<'_>) -> Result<Arg, ProbeError> {
     let here = |kind| Err(ProbeError::at(kind, column));
-    if word == "$arg*" {
-        // All arguments under their own names: that takes type information of the function.
-        return here(if scope.at_entry { ErrorKind::NoTypeInformation } else { ErrorKind::NotAtEntry });
-    }
     let (name, body) = match word.split_once('=') {
         Some((name, _)) if name.len() > MAX_ARG_NAME_LEN => return here(ErrorKind::ArgNameTooLong),
         Some(("", _)) => return here(ErrorKind::NoArgName),
         Some((name, body)) => (name.to_string(), body),
-        None => (format!("arg{}", before.len() + 1), word),
+        None => (own_name(word, before.len() + 1), word),
     };
     if !is_identifier(&name) {
         return here(ErrorKind::BadArgName);
@@ -134,8 +160,50 @@ pub(super) fn parse(word: &str, column: usize, before: &[Arg], scope: Scope) -> 
     if RESERVED_NAMES.contains(&name.as_str()) || before.iter().any(|arg| arg.name == name) {
         return here(ErrorKind::UsedArgName);
     }
-    let used = before.iter().map(Arg::size).sum();
-    parse_body(name, body, column + (word.len() - body.len()), used, scope)
+    parse_body(name, body, column + (word.len() - body.len()), size_of_all(before), scope)
+}
+
+/// Reads `$arg*`, which stands at `column`: adds every argument of the function that is known, under its own name.
+pub(super) fn parse_all(column: usize, list: &mut Vec<Arg>, scope: Scope<'_>) -> Result<(), ProbeError> {
+    let here = |kind| Err(ProbeError::at(kind, column));
+    if !scope.at_entry {
+        return here(ErrorKind::NotAtEntry);
+    }
+    if scope.names.table.is_empty() {
+        return here(ErrorKind::NoTypeInformation);
+    }
+    let all = scope.names.all();
+    if all.is_empty() {
+        return here(ErrorKind::BadVariable);
+    }
+    for (name, text) in all {
+        if list.len() >= MAX_ARGS {
+            return here(ErrorKind::TooManyArgs);
+        }
+        if list.iter().any(|arg| arg.name == name) {
+            return here(ErrorKind::UsedArgName);
+        }
+        // What is wrong with one of them is wrong with the word that stands for all.
+        let at_word = |mut error: ProbeError| {
+            error.log = error.log.map(|blame| Blame { column, ..blame });
+            error
+        };
+        let arg = parse_body(name, &text, column, size_of_all(list), scope).map_err(at_word)?;
+        list.push(arg);
+    }
+    Ok(())
+}
+
+fn size_of_all(args: &[Arg]) -> usize {
+    args.iter().map(Arg::size).sum()
+}
+
+/// The name of the `number`th argument where none is given: an argument of the function keeps its own.
+fn own_name(word: &str, number: usize) -> String {
+    match word.split(':').next() {
+        Some(fetch) if is_identifier(fetch) && fetch.len() <= MAX_ARG_NAME_LEN => fetch.to_string(),
+        _ => format!("arg{number}"),
+    }
 }
 
 /// The type after the colon, with where its name starts in the body.
@@ -146,7 +214,13 @@ struct TypeText<'t> {
 }
 
 /// Reads the text behind `NAME=`, which stands at `start`; `used` is the size of the arguments before it.
-fn parse_body(name: String, body: &str, start: usize, used: usize, scope: Scope) -> Result<Arg, ProbeError> {
+fn parse_body(
+    name: String,
+    body: &str,
+    start: usize,
+    used: usize,
+    scope: Scope<'_>,
+) -> Result<Arg, ProbeError> {
     if body.len() > MAX_ARG_TEXT_LEN {
         return Err(ProbeError::at(ErrorKind::ArgTooLong, start));
     }
@@ -155,26 +229,60 @@ fn parse_body(name: String, body: &str, start: usize, used: usize, scope: Scope)
     }
     let fetch = body.split(':').next().unwrap_or(body);
     let text = type_text(body, fetch.len(), start)?;
-    let ty = if matches!(fetch, "$comm" | "$COMM") || fetch.starts_with("\\\"") {
+    let given = if matches!(fetch, "$comm" | "$COMM") || fetch.starts_with("\\\"") {
         if text.count.is_some() || text.name.is_some_and(|name| name != "string") {
             return Err(ProbeError::at(ErrorKind::NeedStringType, start + text.at));
         }
-        Type::String { user: false }
+        Some(Type::String { user: false })
     } else {
         match text.name {
-            None if fetch == "$retval" => Type::DEFAULT_RETVAL,
-            None => Type::DEFAULT,
-            Some(name) => Type::from_name(name).ok_or(ProbeError::at(ErrorKind::BadType, start + text.at))?,
+            None => None,
+            Some(name) => {
+                Some(Type::from_name(name).ok_or(ProbeError::at(ErrorKind::BadType, start + text.at))?)
+            }
         }
     };
     let mut column = start;
-    let (expr, step) = expression(fetch, &mut column, scope)?;
+    let mut fetched = expression(fetch, &mut column, scope)?;
+    let ty = match (given, &fetched.typed) {
+        (Some(ty), _) => ty,
+        (None, Some((ty, _))) => *ty,
+        (None, None) if fetch == "$retval" => Type::DEFAULT_RETVAL,
+        (None, None) => Type::DEFAULT,
+    };
+    let length = match (ty, fetched.typed.take()) {
+        (Type::String { user }, Some((_, as_text))) if text.count.is_none() => {
+            as_string(&mut fetched, as_text, user).ok_or(ProbeError::at(ErrorKind::NotForString, start))?
+        }
+        _ => None,
+    };
+    let Fetched { expr, step, .. } = fetched;
+    if step >= LAST_STEP {
+        return Err(ProbeError::at(ErrorKind::TooManyDereferences, column));
+    }
     let bits = check_store(&expr, step, ty, &text, column)?;
-    let arg = Arg { name, text: body.to_string(), expr, ty, bits, count: text.count };
+    let arg = Arg { name, text: body.to_string(), expr, ty, bits, count: text.count, length };
     if used + arg.size() > MAX_ARGS_BYTES {
         return Err(ProbeError::at(ErrorKind::EventTooBig, column));
     }
     Ok(arg)
+}
+
+/// Makes the address of its text of a named value, and returns what says how long that is. `None` if it is no text.
+fn as_string(fetched: &mut Fetched, text: Option<AsText>, user: bool) -> Option<Option<Expr>> {
+    match text? {
+        AsText::Here => Some(None),
+        AsText::Pointed => {
+            fetched.expr.derefs.push(Dereference { offset: 0, user });
+            fetched.step += 1;
+            Some(None)
+        }
+        AsText::Counted(address, length) => {
+            fetched.step = address.derefs.len();
+            fetched.expr = address;
+            Some(Some(length))
+        }
+    }
 }
 
 /// Reads `:TYPE[N]` behind the `fetch_len` bytes of the expression.
@@ -262,31 +370,43 @@ fn check_store(
     Ok(bits)
 }
 
-/// Reads FETCH. `column` follows the outermost dereference, as Linux's does; the second result is the place in
-/// the table of steps that the last one took.
-fn expression(text: &str, column: &mut usize, scope: Scope) -> Result<(Expr, usize), ProbeError> {
+/// Reads FETCH. `column` follows the outermost dereference, as Linux's does.
+fn expression(text: &str, column: &mut usize, scope: Scope<'_>) -> Result<Fetched, ProbeError> {
     let here = |kind| Err(ProbeError::at(kind, *column));
-    let source = |source| Ok((Expr { source, derefs: Vec::new() }, 0));
-    let mut rest = text.chars();
-    match rest.next() {
-        Some('$') => source(variable(rest.as_str(), *column, scope)?),
-        Some('%') => match Reg::parse(rest.as_str()) {
-            Some(reg) => source(Source::Register(reg)),
-            None => here(ErrorKind::BadRegister),
+    let fetched = match text.chars().next() {
+        Some('$') => match text.strip_prefix("$retval") {
+            Some(fields) if fields.is_empty() || fields.starts_with(['-', '.']) => {
+                if !scope.is_return {
+                    return here(ErrorKind::RetvalOnProbe);
+                }
+                match scope.names.parse_result(fields, *column)? {
+                    Some(named) => named.into(),
+                    None => Fetched::source(Source::ReturnValue),
+                }
+            }
+            _ => Fetched::source(variable(&text[1..], *column, scope)?),
         },
-        Some('@') => memory(rest.as_str(), *column),
-        Some(sign @ ('+' | '-')) => dereference(sign == '-', rest.as_str(), column, scope),
-        Some('\\') => source(constant(rest.as_str(), *column)?),
-        Some(c) if c.is_ascii_alphabetic() || c == '_' => here(ErrorKind::NoSuchVariable),
-        _ => here(ErrorKind::BadFetchArg),
+        Some('%') => match Reg::parse(&text[1..]) {
+            Some(reg) => Fetched::source(Source::Register(reg)),
+            None => return here(ErrorKind::BadRegister),
+        },
+        Some('@') => memory(&text[1..], *column)?,
+        Some(sign @ ('+' | '-')) => dereference(sign == '-', &text[1..], column, scope)?,
+        Some('\\') => Fetched::source(constant(&text[1..], *column)?),
+        Some(c) if c.is_ascii_alphabetic() || c == '_' => {
+            scope.names.parse(text, *column, scope.at_entry)?.into()
+        }
+        _ => return here(ErrorKind::BadFetchArg),
+    };
+    // A chain of fields has as many steps as pointers; what stands around it counts its own.
+    if fetched.step >= LAST_STEP {
+        return Err(ProbeError::at(ErrorKind::TooManyDereferences, *column));
     }
+    Ok(fetched)
 }
 
-fn variable(name: &str, column: usize, scope: Scope) -> Result<Source, ProbeError> {
+fn variable(name: &str, column: usize, scope: Scope<'_>) -> Result<Source, ProbeError> {
     let here = |kind| ProbeError::at(kind, column);
-    if name == "retval" {
-        return if scope.is_return { Ok(Source::ReturnValue) } else { Err(here(ErrorKind::RetvalOnProbe)) };
-    }
     if matches!(name, "comm" | "COMM") {
         return Ok(Source::Comm);
     }
@@ -314,7 +434,7 @@ fn variable(name: &str, column: usize, scope: Scope) -> Result<Source, ProbeErro
 }
 
 /// `@ADDR` and `@SYM`: the memory at a fixed place.
-fn memory(text: &str, column: usize) -> Result<(Expr, usize), ProbeError> {
+fn memory(text: &str, column: usize) -> Result<Fetched, ProbeError> {
     let here = |kind| ProbeError::at(kind, column);
     let (source, step) = match text.bytes().next() {
         Some(b'0'..=b'9') => {
@@ -325,7 +445,8 @@ fn memory(text: &str, column: usize) -> Result<(Expr, usize), ProbeError> {
         // The name takes a step of its own, beside the address that it becomes.
         _ => (Source::SymbolAddress(text.to_string()), 2),
     };
-    Ok((Expr { source, derefs: [Dereference { offset: 0, user: false }].into() }, step))
+    let expr = Expr { source, derefs: [Dereference { offset: 0, user: false }].into() };
+    Ok(Fetched { expr, step, typed: None })
 }
 
 /// `±[u]N(FETCH)`, from behind the sign.
@@ -333,8 +454,8 @@ fn dereference(
     negative: bool,
     text: &str,
     column: &mut usize,
-    scope: Scope,
-) -> Result<(Expr, usize), ProbeError> {
+    scope: Scope<'_>,
+) -> Result<Fetched, ProbeError> {
     let (user, text) = match text.strip_prefix('u') {
         Some(text) => (true, text),
         None => (false, text),
@@ -353,7 +474,7 @@ fn dereference(
     let Some((inner, _)) = inner.rsplit_once(')') else {
         return Err(ProbeError::at(ErrorKind::DereferenceNotClosed, inside + inner.len()));
     };
-    let (mut expr, step) = expression(inner, column, scope)?;
+    let Fetched { mut expr, step, .. } = expression(inner, column, scope)?;
     *column = inside;
     if expr.derefs.is_empty() && matches!(expr.source, Source::Comm | Source::Text(_)) {
         return Err(ProbeError::at(ErrorKind::CommDereferenced, inside));
@@ -362,7 +483,7 @@ fn dereference(
         return Err(ProbeError::at(ErrorKind::TooManyDereferences, inside));
     }
     expr.derefs.push(Dereference { offset: value, user });
-    Ok((expr, step + 1))
+    Ok(Fetched { expr, step: step + 1, typed: None })
 }
 
 /// `\N` and `\"text"`, from behind the backslash.

@@ -88,6 +88,15 @@ kinds! {
     TooManyArgs = E2BIG, "Too many arguments are specified";
     NoTypeInformation = EOPNOTSUPP, "BTF is not available or not supported";
     NoSuchVariable = ENOENT, "This variable is not found at this probe point";
+    NoFunctionInformation = ENOENT, "No BTF entry for this probe point";
+    NoSuchField = ENOENT, "This field is not found.";
+    NoType = EINVAL, "Failed to get BTF type info.";
+    NotAStructPointer = EINVAL, "This is not a pointer to union/structure.";
+    StructByValue = EOPNOTSUPP, "Non pointer structure/union argument is not supported.";
+    SingleHyphen = EINVAL, "Failed to parse single hyphen. Forgot '>'?";
+    ArgsTwice = EINVAL, "$arg* can be used only once in the parameters";
+    NotForString = EINVAL, "This type does not fit for string.";
+    NoReturnValue = ENOENT, "This function returns 'void' type";
     NotSavedAtReturn = EINVAL, "This register is not available at a function's return";
 }
 

@@ -26,6 +26,7 @@ mod arg;
 mod compare;
 mod error;
 mod name;
+mod named;
 mod number;
 mod place;
 #[cfg(test)]
@@ -258,11 +259,21 @@ fn parse_definition(
             name::generate(parsed.is_return, parsed.place.symbol(), number)
         }
     };
-    let scope = arg::Scope { is_return: parsed.is_return, at_entry: parsed.at_entry };
+    let table = resolver.types();
+    let names = named::Names { table, function: parsed.function.and_then(|start| table.function(start)) };
+    let scope = arg::Scope { is_return: parsed.is_return, at_entry: parsed.at_entry, names };
     let mut list = Vec::with_capacity(args.len());
     for (index, word) in args.iter().enumerate() {
-        let arg = arg::parse(word, words.column(index + 2), &list, scope)?;
-        list.push(arg);
+        let column = words.column(index + 2);
+        if *word == arg::ALL {
+            if args.iter().take(index).any(|before| *before == arg::ALL) {
+                return Err(ProbeError::at(ErrorKind::ArgsTwice, column));
+            }
+            arg::parse_all(column, &mut list, scope)?;
+        } else {
+            let arg = arg::parse(word, column, &list, scope)?;
+            list.push(arg);
+        }
     }
     // Data symbols are looked up when the probe is registered, after every argument was read.
     for arg in &mut list {

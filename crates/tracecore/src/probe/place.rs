@@ -13,6 +13,7 @@
 use super::error::{ErrorKind, ProbeError};
 use super::number;
 use crate::errno::Errno;
+use crate::typetab::TypeTable;
 use alloc::string::{String, ToString};
 use core::fmt;
 
@@ -43,6 +44,10 @@ pub trait Resolver {
     fn lookup(&self, name: &str) -> Result<Symbol, LookupError>;
     /// Is this address the entry of a function, its arguments still in their registers?
     fn is_function_entry(&self, address: u64) -> bool;
+    /// What is known of functions' arguments and of types.
+    fn types(&self) -> TypeTable<'_> {
+        TypeTable::EMPTY
+    }
 }
 
 /// The place of a probe.
@@ -117,6 +122,8 @@ pub(super) struct Parsed {
     pub(super) place: Place,
     pub(super) is_return: bool,
     pub(super) at_entry: bool,
+    /// Where the function begins at whose entry it is.
+    pub(super) function: Option<u64>,
 }
 
 /// Why a symbol with an offset is none.
@@ -173,7 +180,8 @@ pub(super) fn parse(
         if is_return && !at_entry {
             return Err(ProbeError::at(ErrorKind::BadReturnProbe, column));
         }
-        return Ok(Parsed { place: Place::Address(address), is_return, at_entry });
+        let function = at_entry.then_some(address);
+        return Ok(Parsed { place: Place::Address(address), is_return, at_entry, function });
     }
     if text.contains('/') && text.contains(':') {
         // A path and an offset: that is a user probe, which this file does not take.
@@ -195,6 +203,7 @@ pub(super) fn parse(
             place: Place::Module { name: name.to_string(), offset },
             is_return,
             at_entry: false,
+            function: None,
         });
     }
     let (name, offset, symbol) = symbol_and_offset(text, resolver).map_err(|error| match error {
@@ -210,5 +219,6 @@ pub(super) fn parse(
         return Err(bad.with_errno(Errno::ENOENT));
     }
     let address = symbol.address.wrapping_add(offset);
-    Ok(Parsed { place: Place::Symbol { name: name.to_string(), offset, address }, is_return, at_entry })
+    let place = Place::Symbol { name: name.to_string(), offset, address };
+    Ok(Parsed { place, is_return, at_entry, function: at_entry.then_some(symbol.address) })
 }
