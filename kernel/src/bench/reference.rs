@@ -53,6 +53,9 @@ const REFERENCES: &[Reference] = &[
     row("ftrace/function-record", 669, 150),
     row("ftrace/function-args-record", 705, 190),
     row("ftrace/function-stack-record", 2_300, 600),
+    row("fprobe/entry-empty", 179, 50),
+    row("fprobe/exit-empty", 794, 120),
+    row("fprobe/both", 806, 150),
     row("ftrace/enable-all-per-site", 1_439, 80),
     row("ftrace/set-filter-one", 112_000_000, 1_000_000),
 ];

@@ -100,7 +100,8 @@ __ftrace_direct_call_again:
     b       __ftrace_direct_call_start
 .size ftrace_direct_caller, . - ftrace_direct_caller
 
-// What an ops of the graph has for its entry: masks interrupts and goes on, with the masks as they were as fifth argument.
+// What an ops of the graph has for its entry, and one of an fprobe: masks interrupts and goes on, with the masks as they were
+// as fifth argument. At the branch of the first they are masked, so nobody is preempted there.
 .global __ftrace_mask_start
 .global __ftrace_mask_end
 .global ftrace_masked
@@ -109,6 +110,13 @@ ftrace_masked:
 __ftrace_mask_start:
     mrs     x4, daif
     msr     daifset, #3
-__ftrace_mask_end:
     b       {graph_enter}
 .size ftrace_masked, . - ftrace_masked
+.global ftrace_masked_fprobe
+.type ftrace_masked_fprobe, %function
+ftrace_masked_fprobe:
+    mrs     x4, daif
+    msr     daifset, #3
+__ftrace_mask_end:
+    b       {fprobe_enter}
+.size ftrace_masked_fprobe, . - ftrace_masked_fprobe

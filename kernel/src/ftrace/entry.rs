@@ -2,9 +2,9 @@
 
 use core::arch::global_asm;
 
-use super::graph;
 use super::ops::{Entry, Ops};
 use super::regs::layout;
+use super::{fprobe, graph};
 
 global_asm!(
     include_str!("entry.S"),
@@ -17,6 +17,7 @@ global_asm!(
     direct_of = const Ops::DIRECT_OF_AT,
     direct = const Ops::DIRECT_AT,
     graph_enter = sym graph::enter,
+    fprobe_enter = sym fprobe::enter,
 );
 
 /// For ops of the graph: masks interrupts, then [`graph::enter`].
@@ -26,6 +27,15 @@ pub(super) const fn masked() -> Entry {
     }
     // SAFETY: it passes its arguments on to a function that takes these, and the masks, which are always sound to set.
     unsafe { core::mem::transmute::<unsafe extern "C" fn(), Entry>(ftrace_masked) }
+}
+
+/// For ops of fprobes that want entries alone: masks interrupts, then [`fprobe::enter`].
+pub(super) const fn masked_fprobe() -> Entry {
+    unsafe extern "C" {
+        fn ftrace_masked_fprobe();
+    }
+    // SAFETY: as above.
+    unsafe { core::mem::transmute::<unsafe extern "C" fn(), Entry>(ftrace_masked_fprobe) }
 }
 
 /// Where the branch of a traced site leads.

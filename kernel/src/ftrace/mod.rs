@@ -36,12 +36,14 @@
 //! | `entry` | the trampoline |
 //! | `ops` | who listens; registering; several at one site |
 //! | `direct` | a trampoline of one's own |
+//! | `fprobe` | a handler at the entries and returns of many functions |
 //! | `livepatch` | another function in the place of one |
 //! | `recursion` | a callback does not trace itself |
 //! | `graph` | entries and returns together, for many functions |
 
 pub(crate) mod direct;
 mod entry;
+pub(crate) mod fprobe;
 pub(crate) mod graph;
 pub(crate) mod livepatch;
 mod ops;

@@ -190,6 +190,11 @@ impl Ops {
         unsafe { self.direct_of.load(Ordering::Relaxed).as_ref() }
     }
 
+    /// Is this what `ftrace_caller` calls for it?
+    pub(super) fn calls(&self, entry: Entry) -> bool {
+        core::ptr::fn_addr_eq(self.entry, entry)
+    }
+
     fn is_nop(&'static self) -> bool {
         core::ptr::eq(self, &raw const NOP_OPS)
     }

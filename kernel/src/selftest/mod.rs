@@ -79,6 +79,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "text", tests: crate::text::tests::TESTS },
     Group { name: "jump_label", tests: crate::jump_label::tests::TESTS },
     Group { name: "ftrace", tests: crate::ftrace::tests::TESTS },
+    Group { name: "fprobe", tests: crate::ftrace::fprobe::tests::TESTS },
     Group { name: "livepatch", tests: crate::ftrace::livepatch::tests::TESTS },
     Group { name: "ftrace_direct", tests: crate::ftrace::direct::tests::TESTS },
     Group { name: "tracepoint", tests: crate::tracepoint::selftest::TESTS },

@@ -3,6 +3,7 @@
 mod bpf;
 mod event;
 mod filter;
+mod fprobe;
 mod ftrace;
 mod kprobe;
 mod kretprobe;
@@ -23,6 +24,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     tracepoint::BENCHES,
     ring::BENCHES,
     ftrace::BENCHES,
+    fprobe::BENCHES,
     kprobe::BENCHES,
     kretprobe::BENCHES,
     bpf::BENCHES,

@@ -93,20 +93,24 @@ static MADE: AtomicUsize = AtomicUsize::new(0);
 static POOL: Mutex<Vec<&'static Ops>> = Mutex::new(Vec::new());
 
 /// An ops, out of the pool while it is used.
-struct Pooled(&'static Ops);
+pub(super) struct Pooled(pub(super) &'static Ops);
 
 impl Pooled {
-    /// One of this name. There are never more than were used at once.
-    fn take(name: &'static str) -> Result<Self, Errno> {
+    /// One of this name that calls these. There are never more than were used at once.
+    pub(super) fn take(
+        name: &'static str,
+        entry: ops::Entry,
+        callback: ops::Callback,
+    ) -> Result<Self, Errno> {
         let mut pool = POOL.lock();
-        if let Some(at) = pool.iter().rposition(|ops| ops.name() == name) {
+        if let Some(at) = pool.iter().rposition(|ops| ops.name() == name && ops.calls(entry)) {
             return Ok(Self(pool.swap_remove(at)));
         }
         // A place for each that there is, so that one that comes back finds it.
         let missing = MADE.load(Ordering::Relaxed) + 1 - pool.len();
         pool.try_reserve(missing).map_err(|_| Errno::ENOMEM)?;
         MADE.fetch_add(1, Ordering::Relaxed);
-        Ok(Self(Box::leak(Box::new(Ops::bare(name, entry::masked(), enter_with_others)))))
+        Ok(Self(Box::leak(Box::new(Ops::bare(name, entry, callback)))))
     }
 }
 
@@ -138,7 +142,7 @@ impl Graph {
         sites: SiteSet,
     ) -> Result<Self, Errno> {
         let hook = Owner::new(listener)?;
-        let ops = Pooled::take(name)?;
+        let ops = Pooled::take(name, entry::masked(), enter_with_others)?;
         ops.0.private.store(core::ptr::from_ref::<Hook>(&hook).expose_provenance() as u64, Ordering::Release);
         let missed_before = ops.0.missed();
         let registered = ops::register(ops.0, sites)?;
