@@ -2,7 +2,7 @@
 //!
 //! | file | a line |
 //! |---|---|
-//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, `[BOOSTED]` if one exception does it, `[FTRACE]` if none is needed. A return probe that needs none is of kind `r` |
+//! | `list` | `ffff800080010010  k  work_add+0x8    [DISABLED][BOOSTED]`: address, kind, place, what keeps it from firing, `[BOOSTED]` if one exception does it, `[FTRACE]` if none is needed. The kind is `k`, or `r` for the return of a function |
 //! | `enabled` | `1`, or `0` while armed probes are taken out of the text; it can be written |
 //! | `slots` | how many slots there are, are taken, and wait for a task that is stopped inside; bytes per probe |
 //! | `returns` | how many tasks have a shadow stack, its size, how many functions found one full |
@@ -42,27 +42,24 @@ fn switch(data: &[u8]) -> Result<(), Errno> {
 
 fn list(out: &mut dyn Write) -> fmt::Result {
     for probe in kprobes::list() {
-        write!(out, "{:016x}  k  ", probe.addr)?;
-        match ksyms::by_addr(probe.addr) {
-            Some(symbol) => write!(out, "{}+{:#x}", symbol.name, probe.addr - symbol.start as usize)?,
-            None => write!(out, "{:#x}", probe.addr)?,
-        }
         let flavour = match probe.flavour {
             Flavour::Boosted => "[BOOSTED]",
             Flavour::Entry => "[FTRACE]",
             Flavour::Stepped | Flavour::Simulated => "",
         };
-        writeln!(out, "    {}{flavour}", if probe.armed { "" } else { "[DISABLED]" })?;
+        line(out, probe.addr, if probe.is_return { 'r' } else { 'k' }, probe.armed, flavour)?;
     }
-    for probe in rethook::list() {
-        write!(out, "{:016x}  r  ", probe.addr)?;
-        match ksyms::by_addr(probe.addr) {
-            Some(symbol) => write!(out, "{}+{:#x}", symbol.name, probe.addr - symbol.start as usize)?,
-            None => write!(out, "{:#x}", probe.addr)?,
-        }
-        writeln!(out, "    {}[FTRACE]", if probe.armed { "" } else { "[DISABLED]" })?;
+    rethook::list().iter().try_for_each(|probe| line(out, probe.addr, 'r', probe.armed, "[FTRACE]"))
+}
+
+/// A line of `list`.
+fn line(out: &mut dyn Write, addr: usize, kind: char, armed: bool, flavour: &str) -> fmt::Result {
+    write!(out, "{addr:016x}  {kind}  ")?;
+    match ksyms::by_addr(addr) {
+        Some(symbol) => write!(out, "{}+{:#x}", symbol.name, addr - symbol.start as usize)?,
+        None => write!(out, "{addr:#x}")?,
     }
-    Ok(())
+    writeln!(out, "    {}{flavour}", if armed { "" } else { "[DISABLED]" })
 }
 
 fn slots(out: &mut dyn Write) -> fmt::Result {

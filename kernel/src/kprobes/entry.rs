@@ -42,7 +42,8 @@ use a64::{Reg, RegSet};
 
 use super::hit::as_handler;
 use super::place::Refusal;
-use super::point::{Entry, Kprobe, LOCK, Point, enabled};
+use super::point::{Entry, Point};
+use super::register::{Kprobe, LOCK, enabled};
 use super::table;
 use crate::arch::daif;
 use crate::ftrace::regs;

@@ -52,24 +52,27 @@
 //! |---|---|
 //! | `place` | may this word be probed, and how does it execute? |
 //! | `table` | address → point, read without a lock |
-//! | `point` | a probed address, its handlers, registration and arming |
+//! | `point` | a probed address and its handlers |
+//! | `register` | registering, arming and disarming, one or many |
+//! | `list` | what there is, for those who show it |
 //! | `hit`   | the exceptions; the only part that runs at a hit, and never traced or probed |
 //! | `entry` | probes at the entry of a function, which need no exception |
 
 mod entry;
 mod hit;
+mod list;
 mod place;
 mod point;
+mod register;
 mod table;
 pub(crate) mod tests;
 
 pub(crate) use entry::{EntryHandler, PROVIDES as ENTRY_PROVIDES};
 pub(crate) use hit::{as_handler, in_handler};
+pub(crate) use list::{list, original};
 pub(crate) use place::{Refusal, check};
-pub(crate) use point::{
-    BYTES_PER_PROBE, Flavour, Flow, Handler, Kprobe, arm_all, disarm_all, enabled, list, original,
-    set_enabled,
-};
+pub(crate) use point::{BYTES_PER_PROBE, Flavour, Flow, Handler};
+pub(crate) use register::{Kprobe, arm_all, disarm_all, enabled, set_enabled};
 
 use tracecore::errno::Errno;
 
@@ -83,5 +86,5 @@ pub(crate) fn init() -> Result<(), Errno> {
     crate::exception::register_brk(BRK_PROBE, hit::brk).map_err(|_| Errno::EBUSY)?;
     crate::exception::register_brk(BRK_STEP_DONE, hit::step_done).map_err(|_| Errno::EBUSY)?;
     crate::exception::register_fault(hit::fault).map_err(|_| Errno::EBUSY)?;
-    crate::text::register_owner(point::owner)
+    crate::text::register_owner(list::owner)
 }

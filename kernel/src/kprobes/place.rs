@@ -116,7 +116,7 @@ pub(super) fn moved(addr: usize) -> usize {
 
 /// The word at `addr` without what probes have put there.
 fn original(addr: usize) -> Option<Insn> {
-    super::point::original(addr).or_else(|| text::read_word(addr))
+    super::list::original(addr).or_else(|| text::read_word(addr))
 }
 
 fn in_exclusive_region(addr: usize) -> bool {

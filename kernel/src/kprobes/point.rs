@@ -1,8 +1,6 @@
-//! A probed address: how its word executes, who handles its hits, and the life of a registration.
+//! A probed address: how its word executes, and who handles its hits.
 
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -13,13 +11,14 @@ use a64::{Insn, Quick, SimOp, encode};
 use tracecore::errno::Errno;
 
 use super::entry::{self, EntryHandler};
-use super::place::{self, Execution, Refusal, check};
-use super::{BRK_PROBE, BRK_STEP_DONE, table};
+use super::place::{Execution, Refusal, check};
+use super::register::LOCK;
+use super::{BRK_PROBE, BRK_STEP_DONE};
 use crate::exception::PtRegs;
 use crate::ftrace::Site;
-use crate::sync::{CpuPin, Pinned, PreemptGuard, PreemptLock, PreemptLockGuard, Published, quiesce};
+use crate::sync::{CpuPin, Pinned, PreemptLockGuard, Published, quiesce};
+use crate::text::Patch;
 use crate::text::slots::{BYTES_PER_SLOT, End, Slot};
-use crate::text::{self, OwnedWord, Patch};
 
 /// What a handler has done to the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +48,11 @@ pub(crate) trait Handler: Send + Sync {
     /// registration. A probe at the entry of a function all of whose handlers have this needs no breakpoint.
     fn at_entry(&self) -> Option<&(dyn EntryHandler + 'static)> {
         None
+    }
+
+    /// Whether it hooks the return of the function that it is at the entry of.
+    fn is_return(&self) -> bool {
+        false
     }
 
     /// What `xray` and the list of probes call it.
@@ -86,7 +90,7 @@ unsafe impl Send for Entry {}
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    fn new(handler: Arc<dyn Handler>) -> Arc<Self> {
+    pub(super) fn new(handler: Arc<dyn Handler>) -> Arc<Self> {
         Arc::new(Self {
             at: NonNull::from(&*handler),
             at_entry: handler.at_entry().map(NonNull::from),
@@ -98,7 +102,7 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn handler(&self) -> &dyn Handler {
+    pub(super) fn handler(&self) -> &dyn Handler {
         // SAFETY: what `handler` holds lives as long as `self`, and nobody has it to themselves.
         unsafe { self.at.as_ref() }
     }
@@ -113,6 +117,25 @@ impl Entry {
     #[inline(always)]
     pub(super) fn is_armed(&self) -> bool {
         self.armed.load(Ordering::Relaxed)
+    }
+
+    /// Armed or disarmed from now on; under the lock.
+    pub(super) fn set_armed(&self, arm: bool, point: &Point) {
+        if arm {
+            self.missed_at_arm.store(point.missed.load(Ordering::Relaxed), Ordering::Relaxed);
+        } else {
+            self.missed.store(self.missed(point), Ordering::Relaxed);
+        }
+        self.armed.store(arm, Ordering::Release);
+    }
+
+    /// Misses of the point while this one was armed.
+    pub(super) fn missed(&self, point: &Point) -> u64 {
+        let before = self.missed.load(Ordering::Relaxed);
+        if !self.is_armed() {
+            return before;
+        }
+        before + point.missed.load(Ordering::Relaxed) - self.missed_at_arm.load(Ordering::Relaxed)
     }
 }
 
@@ -153,6 +176,42 @@ pub(crate) struct Point {
 }
 
 impl Point {
+    /// The point of a word that nobody has probed; `post` when a handler wants to be called afterwards.
+    pub(super) fn new(addr: u64, post: bool) -> Result<Self, Refusal> {
+        let (original, execution) = check(addr as usize)?;
+        let (run, slot, boostable) = match execution {
+            Execution::Simulate(sim) => (Run::Simulate(sim.at(addr)), None, false),
+            Execution::Step => {
+                let (slot, boostable) = new_slot(original, addr as usize, post)?;
+                (Run::Slot(slot.addr() as u64), Some(slot), boostable)
+            }
+        };
+        let boosted = slot.as_ref().filter(|_| boostable && !post).map_or(0, |slot| slot.addr() as u64);
+        Ok(Self {
+            addr,
+            next: AtomicPtr::new(core::ptr::null_mut()),
+            only: AtomicPtr::new(core::ptr::null_mut()),
+            only_at_site: AtomicPtr::new(core::ptr::null_mut()),
+            boosted: AtomicU64::new(boosted),
+            quick: AtomicPtr::new(core::ptr::null_mut()),
+            operand: match &run {
+                Run::Simulate(op) => op.quick().map_or(0, |quick| quick.operand),
+                Run::Slot(_) => 0,
+            },
+            missed: AtomicU64::new(0),
+            run,
+            entries: Published::empty(),
+            post: AtomicBool::new(false),
+            armed: AtomicU64::new(0),
+            original,
+            slot,
+            boostable,
+            steps: AtomicU64::new(0),
+            site: entry::site_at(addr as usize),
+            at_site: AtomicBool::new(false),
+        })
+    }
+
     #[inline(always)]
     pub(super) fn addr(&self) -> u64 {
         self.addr
@@ -255,6 +314,24 @@ impl Point {
         self.only_at_site.store(there, Ordering::Release);
     }
 
+    /// Counts a handler in or out of the armed ones, under the lock; the word must change when this says so.
+    pub(super) fn count(&self, arm: bool) -> bool {
+        let armed = self.armed();
+        let now = if arm { armed + 1 } else { armed - 1 };
+        self.armed.store(now, Ordering::Relaxed);
+        (armed == 0) != (now == 0)
+    }
+
+    /// The word that was compiled there.
+    pub(super) fn original(&self) -> Insn {
+        self.original
+    }
+
+    /// The slot of a word that is stepped.
+    pub(super) fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()
+    }
+
     pub(super) fn patch(&self, arm: bool) -> Patch {
         let brk = encode::brk(BRK_PROBE);
         let (expected, new) = if arm { (self.original, brk) } else { (brk, self.original) };
@@ -262,7 +339,7 @@ impl Point {
     }
 
     /// How a hit executes the word, at this moment.
-    fn flavour(&self, pin: &impl Pinned) -> Flavour {
+    pub(super) fn flavour(&self, pin: &impl Pinned) -> Flavour {
         let at_site = match self.armed() {
             0 => entry::can_be_at_site(self, pin, |_| true),
             _ => self.is_at_site(),
@@ -284,7 +361,7 @@ impl Point {
     }
 
     /// Replaces the handlers, for the holder of the lock. See the room's head for the order.
-    fn set_entries(self: &Arc<Self>, entries: Vec<Arc<Entry>>) {
+    pub(super) fn set_entries(self: &Arc<Self>, entries: Vec<Arc<Entry>>) {
         let post = entries.iter().any(|entry| entry.handler.has_post());
         if post && !self.has_post() {
             self.step();
@@ -384,261 +461,6 @@ pub(crate) const BYTES_PER_PROBE: usize = BYTES_PER_SLOT
 /// The two counts before what an `Arc` holds.
 const ARC_COUNTS: usize = 2 * size_of::<usize>();
 
-/// Held while probes are registered, armed, disarmed, removed or listed; never by a hit.
-pub(super) static LOCK: PreemptLock<()> = PreemptLock::new(());
-
-/// While it is off no word of text is a probe's, however many are armed. Changed under the lock.
-static ENABLED: AtomicBool = AtomicBool::new(true);
-
-/// Are armed probes in the text?
-pub(crate) fn enabled() -> bool {
-    ENABLED.load(Ordering::Relaxed)
-}
-
-/// Takes all armed probes out of the text, or puts them back, by one change. They stay armed meanwhile, and what is
-/// armed or disarmed meanwhile counts from when they are back.
-pub(crate) fn set_enabled(on: bool) -> Result<(), Refusal> {
-    let mut ways = entry::ways();
-    if enabled() == on {
-        return Ok(());
-    }
-    let lock = LOCK.lock();
-    let mut patches = Vec::new();
-    let mut room = Ok(());
-    table::for_each(&lock, |point| {
-        if room.is_ok() && point.armed() != 0 && !point.is_at_site() {
-            room = patches.try_reserve(1);
-            if room.is_ok() {
-                patches.push(point.patch(on));
-            }
-        }
-    });
-    room.map_err(|_| Refusal::NoMemory)?;
-    text::commit(&mut patches).map_err(Refusal::Text)?;
-    ENABLED.store(on, Ordering::Relaxed);
-    drop(lock);
-    ways.settle()
-}
-
-/// A registration: a handler on an address. Dropping it disarms it, waits until no CPU can be in it, and frees it.
-pub(crate) struct Kprobe {
-    pub(super) point: Arc<Point>,
-    pub(super) entry: Arc<Entry>,
-}
-
-impl Kprobe {
-    /// Puts `handler` on the instruction at `addr`, disarmed. The word of a function's entry that is ftrace's stands for the
-    /// function's first.
-    ///
-    /// # Errors
-    /// Why the address cannot be probed; nothing is changed then.
-    pub(crate) fn register(addr: usize, handler: Arc<dyn Handler>) -> Result<Self, Refusal> {
-        let addr = place::moved(addr);
-        let lock = LOCK.lock();
-        let known = table::find(&lock, addr as u64);
-        let old = known.as_ref().map_or(&[][..], |point| point.entries(&lock));
-        let mut entries = Vec::new();
-        entries.try_reserve_exact(old.len() + 1).map_err(|_| Refusal::NoMemory)?;
-        entries.extend(old.iter().cloned());
-        let entry = Entry::new(handler);
-        entries.push(entry.clone());
-        let point = match known {
-            Some(point) => point,
-            None => new_point(addr as u64, entry.handler.has_post(), &lock)?,
-        };
-        point.set_entries(entries);
-        Ok(Self { point, entry })
-    }
-
-    /// The probed address.
-    pub(crate) fn addr(&self) -> usize {
-        self.point.addr as usize
-    }
-
-    /// Where its slot is, if it has one.
-    pub(crate) fn slot_addr(&self) -> Option<usize> {
-        self.point.slot.as_ref().map(Slot::addr)
-    }
-
-    /// Arms it: from now on its handler is called.
-    pub(crate) fn arm(&self) -> Result<(), Refusal> {
-        arm_all(core::slice::from_ref(&self))
-    }
-
-    /// Disarms it. Handlers that have begun may still be running when this returns.
-    pub(crate) fn disarm(&self) -> Result<(), Refusal> {
-        disarm_all(core::slice::from_ref(&self))
-    }
-
-    /// Hits that ran no handler while this one was armed, because another probe's handlers were running.
-    pub(crate) fn missed(&self) -> u64 {
-        let _lock = LOCK.lock();
-        self.entry.missed.load(Ordering::Relaxed) + self.missed_now()
-    }
-
-    fn missed_now(&self) -> u64 {
-        if self.entry.armed.load(Ordering::Relaxed) {
-            self.point.missed.load(Ordering::Relaxed) - self.entry.missed_at_arm.load(Ordering::Relaxed)
-        } else {
-            0
-        }
-    }
-
-    /// Counts in or out of the point's armed handlers; the word must change when this says so.
-    fn count(&self, arm: bool) -> bool {
-        let armed = self.point.armed.load(Ordering::Relaxed);
-        let now = if arm { armed + 1 } else { armed - 1 };
-        self.point.armed.store(now, Ordering::Relaxed);
-        (armed == 0) != (now == 0)
-    }
-}
-
-impl Drop for Kprobe {
-    fn drop(&mut self) {
-        // This fails only if somebody else has written there. Then point and handler stay, for the BRK that a CPU may
-        // still meet.
-        if let Err(e) = self.disarm() {
-            log::error!("kprobes: the probe at {:#x} stays: {e}", self.point.addr);
-            return;
-        }
-        let lock = LOCK.lock();
-        let left: Vec<_> = self
-            .point
-            .entries(&lock)
-            .iter()
-            .filter(|entry| !Arc::ptr_eq(entry, &self.entry))
-            .cloned()
-            .collect();
-        let unlinked = left.is_empty().then(|| table::unlink(&lock, &self.point));
-        self.point.set_entries(left);
-        drop(lock);
-        // A CPU that took the BRK before it was removed may stand on the point, in its slot, or in the handler.
-        let kept = (unlinked, self.point.clone(), self.entry.clone());
-        quiesce::defer(Box::new(move || drop(kept)));
-    }
-}
-
-fn new_point(addr: u64, post: bool, lock: &PreemptLockGuard<'_, ()>) -> Result<Arc<Point>, Refusal> {
-    let (original, execution) = check(addr as usize)?;
-    let (run, slot, boostable) = match execution {
-        Execution::Simulate(sim) => (Run::Simulate(sim.at(addr)), None, false),
-        Execution::Step => {
-            let (slot, boostable) = new_slot(original, addr as usize, post)?;
-            (Run::Slot(slot.addr() as u64), Some(slot), boostable)
-        }
-    };
-    let boosted = slot.as_ref().filter(|_| boostable && !post).map_or(0, |slot| slot.addr() as u64);
-    let point = Arc::new(Point {
-        addr,
-        next: AtomicPtr::new(core::ptr::null_mut()),
-        only: AtomicPtr::new(core::ptr::null_mut()),
-        only_at_site: AtomicPtr::new(core::ptr::null_mut()),
-        boosted: AtomicU64::new(boosted),
-        quick: AtomicPtr::new(core::ptr::null_mut()),
-        operand: match &run {
-            Run::Simulate(op) => op.quick().map_or(0, |quick| quick.operand),
-            Run::Slot(_) => 0,
-        },
-        missed: AtomicU64::new(0),
-        run,
-        entries: Published::empty(),
-        post: AtomicBool::new(false),
-        armed: AtomicU64::new(0),
-        original,
-        slot,
-        boostable,
-        steps: AtomicU64::new(0),
-        site: entry::site_at(addr as usize),
-        at_site: AtomicBool::new(false),
-    });
-    table::link(lock, point.clone());
-    Ok(point)
-}
-
-/// A slot for the word, and whether it can be boosted: whether a branch reaches back. It is not if somebody wants to be
-/// called afterwards.
-fn new_slot(insn: Insn, addr: usize, post: bool) -> Result<(Slot, bool), Refusal> {
-    if !post {
-        match Slot::new(insn, addr, End::Branch) {
-            Err(Errno::ERANGE) => {}
-            slot => return slot.map(|slot| (slot, true)).map_err(|_| Refusal::NoSlot),
-        }
-    }
-    let slot = Slot::new(insn, addr, End::Break(BRK_STEP_DONE)).map_err(|_| Refusal::NoSlot)?;
-    let boostable = slot.can_branch();
-    Ok((slot, boostable))
-}
-
-/// Arms all, or none, by one change of the text. Those that are armed stay so.
-pub(crate) fn arm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
-    switch(probes, true)
-}
-
-/// Disarms all, or none, by one change of the text. Those that are disarmed stay so.
-pub(crate) fn disarm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
-    switch(probes, false)
-}
-
-fn switch(probes: &[&Kprobe], arm: bool) -> Result<(), Refusal> {
-    let changes = |probe: &Kprobe| probe.entry.is_armed() != arm;
-    if probes.iter().all(|probe| probe.point.site.is_none()) {
-        return switch_words(probes, arm, changes, &[]);
-    }
-    let mut ways = entry::ways();
-    let change = ways.begin(probes, arm, changes)?;
-    let done = switch_words(probes, arm, changes, change.falling());
-    ways.end(change, done.is_ok());
-    done
-}
-
-/// The part that holds the lock: counts, and makes one change of the words. Points that are `falling` get their breakpoint
-/// though they are armed: their hits came by the site.
-fn switch_words(
-    probes: &[&Kprobe],
-    arm: bool,
-    changes: impl Fn(&Kprobe) -> bool,
-    falling: &[Arc<Point>],
-) -> Result<(), Refusal> {
-    let lock = LOCK.lock();
-    let mut patches = patches(probes, arm, &changes)?;
-    let room = patches.try_reserve(falling.len());
-    if room.is_ok() && enabled() {
-        patches.extend(falling.iter().map(|point| point.patch(true)));
-    }
-    let done =
-        room.map_err(|_| Refusal::NoMemory).and_then(|()| text::commit(&mut patches).map_err(Refusal::Text));
-    if let Err(e) = done {
-        probes.iter().filter(|probe| changes(probe)).for_each(|probe| {
-            probe.count(!arm);
-        });
-        return Err(e);
-    }
-    for point in falling {
-        point.set_way(false, &lock);
-    }
-    for probe in probes.iter().filter(|probe| changes(probe)) {
-        if arm {
-            probe.entry.missed_at_arm.store(probe.point.missed.load(Ordering::Relaxed), Ordering::Relaxed);
-        } else {
-            probe.entry.missed.fetch_add(probe.missed_now(), Ordering::Relaxed);
-        }
-        probe.entry.armed.store(arm, Ordering::Release);
-    }
-    Ok(())
-}
-
-/// Counts the probes that `changes` says change and collects the words that change with them.
-fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> Result<Vec<Patch>, Refusal> {
-    let mut patches = Vec::new();
-    patches.try_reserve_exact(probes.len()).map_err(|_| Refusal::NoMemory)?;
-    for probe in probes.iter().filter(|probe| changes(probe)) {
-        if probe.count(arm) && enabled() && !probe.point.is_at_site() {
-            patches.push(probe.point.patch(arm));
-        }
-    }
-    Ok(patches)
-}
-
 /// How a hit executes the probed word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
@@ -664,51 +486,16 @@ impl Flavour {
     }
 }
 
-/// A registered handler, for the list of probes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
-    /// The probed address.
-    pub(crate) addr: usize,
-    /// Whether the handler is called.
-    pub(crate) armed: bool,
-    /// What it calls itself.
-    pub(crate) name: String,
-    /// How a hit executes the word.
-    pub(crate) flavour: Flavour,
-}
-
-/// All registered handlers, by address.
-pub(crate) fn list() -> Vec<Listed> {
-    let lock = LOCK.lock();
-    let mut all = Vec::new();
-    table::for_each(&lock, |point| {
-        all.extend(point.entries(&lock).iter().map(|entry| Listed {
-            addr: point.addr as usize,
-            armed: entry.is_armed(),
-            name: entry.handler.name().into(),
-            flavour: point.flavour(&lock),
-        }));
-    });
-    all.sort_by_key(|listed| listed.addr);
-    all
-}
-
-/// The word that was compiled at `addr`, if there is a probe.
-pub(crate) fn original(addr: usize) -> Option<Insn> {
-    let _pinned = PreemptGuard::new();
-    table::lookup(addr as u64).map(|point| point.original)
-}
-
-/// For `text`: whose word is it?
-pub(super) fn owner(addr: usize) -> Option<OwnedWord> {
-    let lock = LOCK.lock();
-    if !enabled() {
-        return None;
+/// A slot for the word, and whether it can be boosted: whether a branch reaches back. It is not if somebody wants to be
+/// called afterwards.
+fn new_slot(insn: Insn, addr: usize, post: bool) -> Result<(Slot, bool), Refusal> {
+    if !post {
+        match Slot::new(insn, addr, End::Branch) {
+            Err(Errno::ERANGE) => {}
+            slot => return slot.map(|slot| (slot, true)).map_err(|_| Refusal::NoSlot),
+        }
     }
-    let point = table::find(&lock, addr as u64).filter(|point| !point.is_at_site())?;
-    let entry = point.entries(&lock).iter().find(|entry| entry.is_armed())?;
-    Some(OwnedWord {
-        original: point.original,
-        owner: format!("kprobe {} ({})", entry.handler.name(), point.flavour(&lock).name()),
-    })
+    let slot = Slot::new(insn, addr, End::Break(BRK_STEP_DONE)).map_err(|_| Refusal::NoSlot)?;
+    let boostable = slot.can_branch();
+    Ok((slot, boostable))
 }

@@ -107,6 +107,10 @@ impl Handler for AtEntry {
         }
     }
 
+    fn is_return(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &str {
         self.hook.name()
     }
