@@ -8,6 +8,7 @@
 //! | kernel addresses | `0xffff800080012344`, `ffff800080012344` | `<addr>` |
 //! | time of a record | `     1.234567:` | ` <time>:` |
 //! | time of a log line | `[    1.234567]` | `[<time>]` |
+//! | CPU, task and time of a call in a graph | ` 1)  sh-12  \| + 12.345 us   \|` | ` <cpu>) sh-<pid> \| <us> \|` |
 //! | task and CPU of a record | `              sh-12      [003]` | `sh-<pid> [<cpu>]` |
 //!
 //! Small numbers such as `a=0x28` and offsets such as `+0x8` stay.
@@ -26,6 +27,9 @@ const ALWAYS: &[(&str, &str)] = &[
     (r"^ *(\S[^\[\]]{0,15}?)-[0-9]+ +\[[0-9]{3}\]", "$1-<pid> [<cpu>]"),
     (r" +[0-9]+\.[0-9]{6}:", " <time>:"),
     (r"\[ *[0-9]+\.[0-9]{6}\]", "[<time>]"),
+    (r"^ +[0-9]+\) ", " <cpu>) "),
+    (r"(<cpu>\)) +(\S+?)-[0-9]+ +\|", "$1 $2-<pid> |"),
+    (r"(<cpu>\)(?: \S+-<pid> \|)?) +(?:[+!#*@$] +)?[0-9]+(?:\.[0-9]+)? us +\|", "$1 <us> |"),
 ];
 
 impl Default for Masks {
@@ -72,6 +76,10 @@ mod tests {
             ("[    1.234567] Trapline", "[<time>] Trapline"),
             ("a=0xff9c", "a=0xff9c"),
             ("12345678ffff800080012344 no word", "12345678ffff800080012344 no word"),
+            (" 1) + 94.704 us   |    work_fib();", " <cpu>) <us> |    work_fib();"),
+            (" 1)   0.704 us    |  }", " <cpu>) <us> |  }"),
+            (" 0)               |  work_fib() {", " <cpu>)               |  work_fib() {"),
+            (" 1)      sh-8      | $ 12345678 us |  }", " <cpu>) sh-<pid> | <us> |  }"),
             ("kworker/0:1-34   [000] d..1. 12.000001: x", "kworker/0:1-<pid> [<cpu>] d..1. <time>: x"),
         ] {
             assert_eq!(masks.apply(line), masked);
@@ -82,7 +90,11 @@ mod tests {
     #[test]
     fn masking_twice_changes_nothing() {
         let masks = Masks::default();
-        for line in ["  sh-12  [003] .....  1.234567: x: 0xffff800080012344", "[ 1.000000] a-b [1]"] {
+        for line in [
+            "  sh-12  [003] .....  1.234567: x: 0xffff800080012344",
+            "[ 1.000000] a-b [1]",
+            " 1)  sh-8  | + 1.0 us |  }",
+        ] {
             assert_eq!(masks.apply(&masks.apply(line)), masks.apply(line));
         }
     }

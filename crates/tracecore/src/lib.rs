@@ -49,6 +49,7 @@ pub mod fetch;
 pub mod filter;
 pub mod function_command;
 pub mod glob;
+pub mod graph;
 pub mod keys;
 pub mod misses;
 pub mod probe;

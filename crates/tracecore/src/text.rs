@@ -152,6 +152,11 @@ pub fn line(
     }
 }
 
+/// Puts the text of a record of `trace_marker`, without the writer's address.
+pub(crate) fn message(class: &Class, record: &[u8], out: &mut Vec<u8>) {
+    forms::print_alone(class, record, out);
+}
+
 /// Puts the columns before the record's own text.
 fn prefix(found: Found<'_>, header: Header, comm: Option<&[u8]>, style: &Style, out: &mut Vec<u8>) {
     const COMM_WIDTH: usize = 16;

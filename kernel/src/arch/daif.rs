@@ -8,6 +8,12 @@ use core::arch::asm;
 pub(crate) struct Daif(u64);
 
 impl Daif {
+    /// The register's value.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Are IRQs masked in this state?
     #[inline(always)]
     pub(crate) fn masks_irqs(self) -> bool {

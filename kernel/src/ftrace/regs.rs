@@ -17,6 +17,8 @@
 
 use core::marker::PhantomData;
 
+use crate::arch::daif::{Daif, I};
+
 use a64::{CallRegs, Reg, RegSet, Registers};
 
 /// The view was made at a function's entry.
@@ -147,6 +149,18 @@ impl FtraceRegs<Entry> {
 impl FtraceRegs<Return> {
     /// The registers that there are.
     pub(crate) const PROVIDES: RegSet = CallRegs::ROOM.minus(RegSet::of(Reg::LR));
+
+    /// Were interrupts masked when the function returned?
+    #[inline(always)]
+    pub(crate) fn irqs_were_masked(&self) -> bool {
+        self.regs.link & I != 0
+    }
+
+    /// For the return hook, which masks them: notes what was masked, in a word that a return has no use for.
+    #[inline(always)]
+    pub(crate) fn note_masks(&mut self, masks: Daif) {
+        self.regs.link = masks.bits();
+    }
 
     /// What the function returned in x0.
     #[inline(always)]

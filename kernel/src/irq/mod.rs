@@ -150,6 +150,11 @@ pub(crate) fn broadcast_ipi(ipi: Ipi) {
     }
 }
 
+/// The function that interrupts come in by, for those who trace.
+pub(crate) fn entry() -> usize {
+    (handle as fn(&mut PtRegs) as *const ()).addr()
+}
+
 /// The interrupt slot of `exception`: takes what is pending, one after the other.
 fn handle(_: &mut PtRegs) {
     let this = cpu::id();

@@ -2,6 +2,7 @@
 
 use super::hook::Hook;
 use super::shadow::Shadow;
+use super::trampoline;
 use crate::arch::daif::Daif;
 use crate::sync::Pinned;
 
@@ -13,6 +14,7 @@ pub(crate) struct Call<'a> {
     /// hooked one.
     pub(crate) parent_ip: usize,
     pub(super) masks: Daif,
+    pub(super) guards: u32,
     pub(super) shadow: &'a Shadow,
     pub(super) hook: &'a Hook,
 }
@@ -31,6 +33,28 @@ impl<'a> Call<'a> {
     #[inline(always)]
     pub(crate) fn irqs_were_masked(&self) -> bool {
         self.masks.masks_irqs()
+    }
+
+    /// What the way here has added to the preempt count.
+    #[inline(always)]
+    pub(crate) fn guards(&self) -> u32 {
+        self.guards
+    }
+
+    /// Where the function will return to in the end: for one that was reached by a branch out of a hooked one, what that
+    /// one's entry says.
+    pub(crate) fn returns_to(&self) -> u64 {
+        let trampoline = trampoline::addr();
+        let mut at = self.shadow.last();
+        let mut returns_to = self.parent_ip as u64;
+        while returns_to == trampoline
+            && let Some(entry) = at
+        {
+            // SAFETY: the entry is on this task's stack; interrupts are masked.
+            returns_to = unsafe { (*entry).returns_to };
+            at = self.shadow.below(entry);
+        }
+        returns_to
     }
 
     /// What the listener keeps of its innermost call under way in this task, if there is one: the caller, or one that called

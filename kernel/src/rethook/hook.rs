@@ -203,6 +203,7 @@ impl Hook {
         ip: usize,
         parent_ip: usize,
         masks: Daif,
+        guards: u32,
         regs: &mut FtraceRegs<regs::Entry>,
         pin: &CpuPin,
     ) {
@@ -210,7 +211,7 @@ impl Hook {
         let Some(at) = shadow.room(self.data_words) else { return self.count_no_room(shadow) };
         let id = core::ptr::from_ref(self).expose_provenance() as u64;
         let ran = kprobes::as_handler(id, pin, || {
-            let call = Call { ip, parent_ip, masks, shadow, hook: self };
+            let call = Call { ip, parent_ip, masks, guards, shadow, hook: self };
             // SAFETY: there is so much room, above the top: nobody else's.
             let data = unsafe { Shadow::data(at, self.data_words) };
             if self.listener.enter(&call, regs, data) == Verdict::Keep {

@@ -56,6 +56,8 @@ pub(crate) use shadow::{MAX_DATA_WORDS, SHADOW_BYTES};
 
 use tracecore::errno::Errno;
 
+use crate::sync::CpuPin;
+
 /// A return probe that comes in by a branch, for the list of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -86,6 +88,12 @@ pub(crate) struct Usage {
 /// What shadow stacks take.
 pub(crate) fn usage() -> Result<Usage, Errno> {
     Ok(Usage { bytes: storage::bytes(), exhausted: storage::exhausted()? })
+}
+
+/// How many calls of the running task went without a hook because its shadow stack was full.
+#[inline(always)]
+pub(crate) fn overruns(pin: &CpuPin) -> u32 {
+    shadow::Shadow::current(pin).map_or(0, |shadow| shadow.exhausted() as u32)
 }
 
 /// With `kprobes::set_enabled`: takes the branches of all return probes out of the text, or puts them back.

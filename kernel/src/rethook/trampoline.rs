@@ -34,6 +34,7 @@ noinstr! {
     #[unsafe(no_mangle)]
     extern "C" fn rethook_return(regs: &mut FtraceRegs<Return>) {
         let daif = daif::mask_irq();
+        regs.note_masks(daif);
         // SAFETY: interrupts are masked.
         let pin = unsafe { CpuPin::assume() };
         let Some(shadow) = Shadow::current(&pin) else { lost(regs) };

@@ -373,6 +373,11 @@ impl Task {
         self.ran_ns.load(Ordering::Relaxed)
     }
 
+    /// When it got its CPU, for the task that runs.
+    pub(crate) fn runs_since_ns(&self) -> u64 {
+        self.since_ns.load(Ordering::Relaxed)
+    }
+
     /// When it was made.
     pub(crate) fn started_ns(&self) -> u64 {
         self.started_ns

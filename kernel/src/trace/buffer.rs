@@ -23,11 +23,23 @@ pub(super) fn header_before_guard(id: u16) -> u64 {
     header_with(id, thread::current().count() - PREEMPT_OFFSET)
 }
 
+/// The same where interrupts were masked, or not, before what calls this masked them, and where it holds so many of
+/// [`PREEMPT_OFFSET`] itself.
+#[inline(always)]
+pub(super) fn header_masked(id: u16, masked: bool, guards: u32) -> u64 {
+    header_in(id, thread::current().count() - guards, masked)
+}
+
 #[inline(always)]
 fn header_with(id: u16, count: u32) -> u64 {
+    header_in(id, count, daif::irqs_masked())
+}
+
+#[inline(always)]
+fn header_in(id: u16, count: u32, masked: bool) -> u64 {
     let head = thread::current();
     let mut flags = 0;
-    if daif::irqs_masked() {
+    if masked {
         flags |= IRQS_OFF;
     }
     if head.need_resched.load(Ordering::Relaxed) != 0 {

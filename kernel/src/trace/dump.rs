@@ -59,7 +59,7 @@ fn print(cpus: u64) {
         while lines < BATCH
             && let Some(cpu) = ring::next_of(&mut lanes, &mut printer.record)
         {
-            printer.line(cpu, &mut text);
+            printer.text(cpu, &mut lanes, &mut text);
             lines += 1;
         }
         drop(lanes);

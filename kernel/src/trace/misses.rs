@@ -3,7 +3,7 @@
 use alloc::format;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::{functions, gate, kprobe_events, rings, tracepoints};
+use super::{functions, gate, graph, kprobe_events, rings, tracepoints};
 
 /// Adds the misses of probes, of events and of each CPU's ring.
 pub(crate) fn misses(table: &mut Table) {
@@ -11,6 +11,7 @@ pub(crate) fn misses(table: &mut Table) {
     tracepoints::misses(table);
     gate::misses(table);
     functions::misses(table);
+    graph::misses(table);
     for cpu in rings::cpus() {
         let totals = rings::totals(cpu);
         let causes = [

@@ -22,6 +22,7 @@
 //! | `gate`   | where both are asked |
 //! | `tracers` | who else fills the rings: `current_tracer` |
 //! | `functions` | the tracer `function`, its filters, and commands |
+//! | `graph` | the tracer `function_graph` |
 //! | `stack`  | records of who called |
 //! | `dump`   | the rings' records in the kernel log |
 //! | `counter` | counts of handlers |
@@ -44,6 +45,7 @@ mod events;
 mod filters;
 mod functions;
 mod gate;
+mod graph;
 pub(crate) mod kprobe_events;
 mod marker;
 mod misses;
@@ -79,6 +81,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     readme::init();
     marker::init();
     functions::init();
+    graph::init();
     tracers::init();
     errors::init();
     kprobe_events::init();

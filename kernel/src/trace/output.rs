@@ -10,13 +10,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tracecore::event::{Class, Header};
+use tracecore::graph::{Graph, Names};
 use tracecore::ring::{self, Cursor, Lane, Record};
 use tracecore::text::{self, Found, Style};
 
 use super::names::Kernel;
 use super::options::{self, Opt};
 use super::rings::{self, Pause};
-use super::{comms, events, pipe, tracers};
+use super::{comms, events, graph, pipe, tracers};
 use crate::arch::cpu;
 use crate::fs::textfs::{Out, Pieces, Text};
 use crate::fs::tracefs;
@@ -58,11 +59,17 @@ pub(super) struct Printer {
     pub(super) record: Box<Record>,
     classes: Vec<Arc<Class>>,
     style: Style,
+    /// While `function_graph` is current: its text, and the record behind an entry.
+    graph: Option<Graph>,
+    behind: Box<Record>,
 }
 
 impl Printer {
     pub(super) fn new() -> Self {
-        Self { record: Box::new(Record::new()), classes: Vec::new(), style: options::style() }
+        let (record, behind) = (Box::new(Record::new()), Box::new(Record::new()));
+        let mut new = Self { record, classes: Vec::new(), style: options::style(), graph: None, behind };
+        new.look_up_style();
+        new
     }
 
     /// For lines in the kernel log.
@@ -75,16 +82,77 @@ impl Printer {
     /// From here on as the options are now.
     pub(super) fn look_up_style(&mut self) {
         self.style = options::style();
+        if !tracers::is_current(&graph::TRACER) {
+            self.graph = None;
+            return;
+        }
+        match &mut self.graph {
+            Some(graph) => graph.style = graph::style(),
+            None => self.graph = Some(Graph::new(graph::style())),
+        }
     }
 
-    pub(super) fn line(&mut self, cpu: usize, out: &mut Vec<u8>) {
-        let header = Header::of(self.record.bytes());
-        let known = self.classes.iter().find(|class| class.id == header.id).cloned();
-        let class = known.or_else(|| {
-            let class = events::class(header.id)?;
+    /// Puts the heading of `trace`: so many records are there, of so many.
+    fn heading(&self, entries: u64, written: u64, out: &mut Vec<u8>) {
+        match &self.graph {
+            Some(graph) => graph.heading(tracers::current(), out),
+            None => text::heading(tracers::current(), entries, written, cpu::online(), &self.style, out),
+        }
+    }
+
+    /// Puts the text of the record, which `lanes` have given for this CPU. Of a graph that of the next may be in the same line:
+    /// then it is taken, too.
+    pub(super) fn text(&mut self, cpu: usize, lanes: &mut [Lane<'_>], out: &mut Vec<u8>) {
+        let Some(graph) = self.graph.take() else { return self.line(cpu, out) };
+        let lane = lanes.iter_mut().find(|lane| lane.cpu == cpu);
+        let mut is_leaf = false;
+        let mut other = false;
+        if let Some(lane) = lane
+            && graph.wants_next(Header::of(self.record.bytes()).id)
+            && lane.peek(&mut self.behind)
+            && graph.is_leaf(cpu, self.record.bytes(), self.behind.bytes())
+        {
+            let ts = self.behind.ts;
+            let taken = lane.take(&mut self.behind);
+            // It may have been overwritten since, and then another was taken.
+            is_leaf = taken && self.behind.ts == ts && self.behind.lost == 0;
+            other = taken && !is_leaf;
+        }
+        self.graph = Some(graph);
+        self.graph_line(cpu, is_leaf, out);
+        if other {
+            core::mem::swap(&mut self.record, &mut self.behind);
+            if self.record.lost > 0 {
+                text::lost(cpu, self.record.lost, out);
+            }
+            self.graph_line(cpu, false, out);
+        }
+    }
+
+    fn graph_line(&mut self, cpu: usize, is_leaf: bool, out: &mut Vec<u8>) {
+        let class = self.class(Header::of(self.record.bytes()).id);
+        let Some(graph) = &mut self.graph else { return };
+        let names = Names { symbols: &Kernel, comm: &|pid| comms::name(pid as u32) };
+        let found = Found { cpu, time: self.record.ts, record: self.record.bytes() };
+        let exit = is_leaf.then(|| self.behind.bytes());
+        if !graph.line(found, exit, class.as_deref(), &names, out) {
+            self.line(cpu, out);
+        }
+    }
+
+    /// The class of this number.
+    fn class(&mut self, id: u16) -> Option<Arc<Class>> {
+        self.classes.iter().find(|class| class.id == id).cloned().or_else(|| {
+            let class = events::class(id)?;
             self.classes.push(class.clone());
             Some(class)
-        });
+        })
+    }
+
+    /// Puts the text of the record as a line by itself.
+    pub(super) fn line(&mut self, cpu: usize, out: &mut Vec<u8>) {
+        let header = Header::of(self.record.bytes());
+        let class = self.class(header.id);
         let comm = comms::name(header.pid as u32);
         let found = Found { cpu, time: self.record.ts, record: self.record.bytes() };
         text::line(found, class.as_deref(), comm.as_deref(), &Kernel, &self.style, out);
@@ -127,14 +195,7 @@ fn look(only: Only) -> Pieces {
                     overrun += stats.overrun;
                     start.push((held.cpu, reader.cursor()));
                 }
-                text::heading(
-                    tracers::current(),
-                    entries,
-                    entries + overrun,
-                    cpu::online(),
-                    &printer.style,
-                    out,
-                );
+                printer.heading(entries, entries + overrun, out);
                 cursors = Some(start);
                 Ok(true)
             }
@@ -148,11 +209,13 @@ fn look(only: Only) -> Pieces {
                 while lines < BATCH
                     && let Some(cpu) = ring::next_of(&mut lanes, &mut printer.record)
                 {
-                    announced.before(cpu, out);
+                    if printer.graph.is_none() {
+                        announced.before(cpu, out);
+                    }
                     if printer.record.lost > 0 {
                         text::lost(cpu, printer.record.lost, out);
                     }
-                    printer.line(cpu, out);
+                    printer.text(cpu, &mut lanes, out);
                     lines += 1;
                 }
                 *cursors = lanes.iter().filter_map(|lane| Some((lane.cpu, lane.cursor()?))).collect();

@@ -127,7 +127,7 @@ fn take(only: Option<usize>, printer: &mut Printer, out: &mut Vec<u8>) -> bool {
         if printer.record.lost > 0 {
             text::lost(cpu, printer.record.lost, out);
         }
-        printer.line(cpu, out);
+        printer.text(cpu, &mut lanes, out);
         any = true;
     }
     any

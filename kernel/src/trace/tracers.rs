@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use tracecore::errno::Errno;
 
-use super::{functions, rings};
+use super::{functions, graph, rings};
 use crate::fs::textfs::Text;
 use crate::fs::tracefs;
 use crate::task::Mutex;
@@ -60,7 +60,7 @@ impl TracerOption {
 static NOP: Tracer = Tracer { name: "nop", start: || Ok(()), stop: || (), options: &[] };
 
 /// All there are, in the order in which they are listed.
-static TRACERS: [&Tracer; 2] = [&functions::TRACER, &NOP];
+static TRACERS: [&Tracer; 3] = [&graph::TRACER, &functions::TRACER, &NOP];
 
 static CURRENT: Mutex<&'static Tracer> = Mutex::new(&NOP);
 
@@ -82,6 +82,11 @@ pub(super) fn init() {
             .show(|out| writeln!(out, "{}", current()).map_err(|_| Errno::ENOMEM))
             .store(set_current),
     );
+}
+
+/// Is this the current tracer?
+pub(super) fn is_current(tracer: &'static Tracer) -> bool {
+    core::ptr::eq(*CURRENT.lock(), tracer)
 }
 
 /// The current tracer's name.

@@ -4,6 +4,7 @@
 use super::{Announced, Class, Field, LineStyle, Piece, Shown};
 use alloc::borrow::Cow;
 use alloc::vec;
+use alloc::vec::Vec;
 
 /// The id of [`function_class`].
 pub const FUNCTION_ID: u16 = 1;
@@ -11,6 +12,12 @@ pub const FUNCTION_ID: u16 = 1;
 pub const STACK_ID: u16 = 4;
 /// The id of [`repeats_class`].
 pub const REPEATS_ID: u16 = 18;
+/// The id of [`graph_exit_class`].
+pub const GRAPH_EXIT_ID: u16 = 10;
+/// The id of [`graph_entry_class`].
+pub const GRAPH_ENTRY_ID: u16 = 11;
+/// The id of [`graph_retaddr_entry_class`].
+pub const GRAPH_RETADDR_ENTRY_ID: u16 = 12;
 /// The id of [`print_class`].
 pub const PRINT_ID: u16 = 5;
 /// The id of [`raw_data_class`].
@@ -136,4 +143,81 @@ pub fn raw_data_class() -> Class {
         ],
         style: LineStyle::Bare,
     }
+}
+
+fn graph_class(
+    id: u16,
+    name: &'static str,
+    fields: Vec<Field>,
+    announced: &'static str,
+    arrow: &'static str,
+) -> Class {
+    let depth = fields.iter().position(|field| field.name == "depth").unwrap_or_default() as u16;
+    Class {
+        id,
+        system: Cow::Borrowed("ftrace"),
+        name: Cow::Borrowed(name),
+        fields,
+        announced: Announced::Text(Cow::Borrowed(announced)),
+        pieces: vec![
+            Piece::Literal(Cow::Borrowed(arrow)),
+            Piece::Value { field: 0, shown: Shown::SymbolName, count: None, named: false },
+            Piece::Literal(Cow::Borrowed(" (")),
+            Piece::Value { field: depth, shown: Shown::Decimal, count: None, named: false },
+            Piece::Literal(Cow::Borrowed(")")),
+        ],
+        style: LineStyle::Bare,
+    }
+}
+
+/// The entry of a call, from the tracer `function_graph`: the function, how many calls are around it, and perhaps the
+/// registers of its arguments.
+pub fn graph_entry_class() -> Class {
+    graph_class(
+        GRAPH_ENTRY_ID,
+        "funcgraph_entry",
+        vec![
+            Field::new("unsigned long", "func", 8, 8, false),
+            Field::new("unsigned long", "depth", 16, 8, false),
+            Field::array("unsigned long", "args", "[]", 24, 0, false),
+        ],
+        "\"--> %ps (%lu)\", (void *)REC->func, REC->depth",
+        "--> ",
+    )
+}
+
+/// The same with the address that the call will return to.
+pub fn graph_retaddr_entry_class() -> Class {
+    graph_class(
+        GRAPH_RETADDR_ENTRY_ID,
+        "fgraph_retaddr_entry",
+        vec![
+            Field::new("unsigned long", "func", 8, 8, false),
+            Field::new("unsigned long", "depth", 16, 8, false),
+            Field::new("unsigned long", "retaddr", 24, 8, false),
+            Field::array("unsigned long", "args", "[]", 32, 0, false),
+        ],
+        "\"--> %ps (%lu) <- %ps\", (void *)REC->func, REC->depth, (void *)REC->retaddr",
+        "--> ",
+    )
+}
+
+/// The return of a call: what it returned, and from when to when it was under way. With the field `retval`, as a Linux
+/// that records return values has it.
+pub fn graph_exit_class() -> Class {
+    graph_class(
+        GRAPH_EXIT_ID,
+        "funcgraph_exit",
+        vec![
+            Field::new("unsigned long", "func", 8, 8, false),
+            Field::new("unsigned long", "retval", 16, 8, false),
+            Field::new("unsigned int", "depth", 24, 4, false),
+            Field::new("unsigned int", "overrun", 28, 4, false),
+            Field::new("unsigned long long", "calltime", 32, 8, false),
+            Field::new("unsigned long long", "rettime", 40, 8, false),
+        ],
+        "\"<-- %ps (%u) (start: %llx  end: %llx) over: %u retval: %lx\", (void *)REC->func, REC->depth, \
+         REC->calltime, REC->rettime, REC->depth, REC->retval",
+        "<-- ",
+    )
 }

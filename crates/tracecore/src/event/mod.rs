@@ -23,8 +23,9 @@ mod probe;
 mod tests;
 
 pub use builtin::{
-    FUNCTION_ID, PRINT_ID, RAW_DATA_ID, REPEATS_ID, STACK_ID, function_class, print_class, raw_data_class,
-    repeats_class, stack_class,
+    FUNCTION_ID, GRAPH_ENTRY_ID, GRAPH_EXIT_ID, GRAPH_RETADDR_ENTRY_ID, PRINT_ID, RAW_DATA_ID, REPEATS_ID,
+    STACK_ID, function_class, graph_entry_class, graph_exit_class, graph_retaddr_entry_class, print_class,
+    raw_data_class, repeats_class, stack_class,
 };
 pub use declared::declared_class;
 pub use header::{

@@ -30,6 +30,17 @@ impl<'a> Lane<'a> {
         self.cursor
     }
 
+    /// Copies the lane's next event and leaves it where it is. False if there is none, or if some before it were lost.
+    pub fn peek(&self, record: &mut Record) -> bool {
+        let mut at = self.cursor.unwrap_or_else(|| self.reader.cursor());
+        self.reader.look(&mut at, record) && record.lost == 0
+    }
+
+    /// Takes, or goes behind, the lane's next event.
+    pub fn take(&mut self, record: &mut Record) -> bool {
+        self.next(record)
+    }
+
     fn ts(&mut self) -> Option<u64> {
         match &mut self.cursor {
             None => self.reader.peek_ts(),

@@ -58,6 +58,7 @@ use super::ops::{self, Hit, Ops, Registered};
 use super::regs::{Entry, FtraceRegs};
 use super::site_set::SiteSet;
 use crate::arch::daif::{self, Daif};
+use crate::arch::thread::PREEMPT_OFFSET;
 use crate::rethook::{Hook, Listener, Missed, Owner};
 use crate::sync::CpuPin;
 use crate::task::Mutex;
@@ -73,19 +74,31 @@ noinstr! {
         regs: &mut FtraceRegs<Entry>,
         masks: Daif,
     ) {
-        // SAFETY: interrupts are masked.
-        let pin = unsafe { CpuPin::assume() };
-        let hook = core::ptr::with_exposed_provenance::<Hook>(ops.private.load(Ordering::Relaxed) as usize);
-        // SAFETY: `register` names a hook before the ops is registered, and keeps it until a quiet point after it was
-        // unregistered. No task has its ops in hand over one.
-        unsafe { &*hook }.catch_asked(ip, parent_ip, masks, regs, &pin);
-        daif::restore(masks);
+        pass(ip, parent_ip, ops, regs, masks, 0);
     }
 
     /// The same where others listen as well; the hit holds off preemption.
     fn enter_with_others(hit: &Hit<'_>, regs: &mut FtraceRegs<Entry>) {
-        enter(hit.ip, hit.parent_ip, hit.ops, regs, daif::mask_irq());
+        pass(hit.ip, hit.parent_ip, hit.ops, regs, daif::mask_irq(), PREEMPT_OFFSET);
     }
+}
+
+#[inline(always)]
+fn pass(
+    ip: usize,
+    parent_ip: usize,
+    ops: &'static Ops,
+    regs: &mut FtraceRegs<Entry>,
+    masks: Daif,
+    guards: u32,
+) {
+    // SAFETY: interrupts are masked.
+    let pin = unsafe { CpuPin::assume() };
+    let hook = core::ptr::with_exposed_provenance::<Hook>(ops.private.load(Ordering::Relaxed) as usize);
+    // SAFETY: `register` names a hook before the ops is registered, and keeps it until a quiet point after it was
+    // unregistered. No task has its ops in hand over one.
+    unsafe { &*hook }.catch_asked(ip, parent_ip, masks, guards, regs, &pin);
+    daif::restore(masks);
 }
 
 /// How many ops there are for users of the graph, and those that nobody uses.

@@ -70,7 +70,7 @@ impl List {
 }
 
 /// What the two lists come to.
-pub(super) fn wanted() -> SiteSet {
+pub(in crate::trace) fn wanted() -> SiteSet {
     let only = List::Filter.get().unwrap_or_else(SiteSet::all);
     match List::Notrace.get() {
         Some(not) => only.minus(&not),
@@ -79,7 +79,7 @@ pub(super) fn wanted() -> SiteSet {
 }
 
 /// The name of a site's function.
-pub(super) fn name(site: Site) -> &'static str {
+pub(in crate::trace) fn name(site: Site) -> &'static str {
     ksyms::by_addr(site.function).map_or("?", |symbol| symbol.name)
 }
 

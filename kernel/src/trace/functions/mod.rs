@@ -30,10 +30,12 @@ use tracecore::misses::{Cause, Layer, Table};
 
 use super::pids::FUNCTIONS;
 use super::tracers::{Tracer, TracerOption};
-use super::{buffer, comms, events, rings, stack};
+use super::{buffer, comms, events, graph, rings, stack};
 use crate::ftrace::{self, FtraceRegs, Hit, Ops, Registered};
 use crate::sync::per_cpu;
 use crate::task::{self, Mutex};
+
+pub(super) use filter::{name, select, wanted};
 
 pub(super) static TRACER: Tracer =
     Tracer { name: "function", start, stop, options: &[&STACK_TRACE, &NO_REPEATS, &ARGS] };
@@ -88,11 +90,13 @@ fn choose() -> Result<(), Errno> {
 
 /// The lists of tasks are to be asked, or no longer.
 pub(super) fn guard(_: bool) -> Result<(), Errno> {
+    graph::choose()?;
     choose()
 }
 
 /// The filter has changed.
 fn refilter() -> Result<(), Errno> {
+    graph::refilter()?;
     ON.lock().as_ref().map_or(Ok(()), |on| on.set_sites(filter::wanted()))
 }
 
