@@ -283,6 +283,10 @@ impl<'u, 'e> Collector<'u, 'e> {
                 let Some(mut ty) = member.entry().attr_value(DW_AT_type).and_then(reference) else {
                     continue;
                 };
+                // A variant without data is said to be as large as the whole.
+                if self.members(unit, ty)?.is_empty() {
+                    continue;
+                }
                 // Down through structs that are as large as what is in them.
                 let target = loop {
                     let entry = here.inner.entry(ty)?;
@@ -294,9 +298,7 @@ impl<'u, 'e> Collector<'u, 'e> {
                         _ => break None,
                     }
                 };
-                if is_sized(here, ty)? {
-                    payloads.push(target);
-                }
+                payloads.push(target);
             }
         }
         Ok(match payloads.as_slice() {
