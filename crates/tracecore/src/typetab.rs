@@ -32,6 +32,7 @@
 //! writer for the build is [`encode`].
 
 pub mod encode;
+mod show;
 #[cfg(test)]
 mod tests;
 

@@ -22,6 +22,12 @@ impl Symbolizer for Kernel {
         Some(SymbolAt { name: symbol.name, offset: address - symbol.start, size: symbol.size })
     }
 
+    fn arguments(&self, function: u64, registers: &[u64], out: &mut Vec<u8>) -> bool {
+        // A tracer's address is that of the entry's branch.
+        ksyms::by_addr(function as usize)
+            .is_some_and(|symbol| ktypes::table().show_arguments(symbol.start, registers, out))
+    }
+
     fn constant_text(&self, address: u64) -> Option<Vec<u8>> {
         let constants = mmu::constants();
         let mut text = Vec::new();
