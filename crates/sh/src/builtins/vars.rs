@@ -11,7 +11,7 @@ use alloc::{
 use super::Outcome;
 use crate::code::is_name;
 use crate::limits::MAX_TEXT_LINE;
-use crate::shell::{Halt, Shell, Var};
+use crate::shell::{Shell, Var};
 use crate::simple::Ran;
 
 /// Text that the shell would read back as the same word.
@@ -19,21 +19,26 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Goes through `NAME[=VALUE]` arguments.
-fn each_name(
-    shell: &mut Shell,
-    args: &[&str],
-    mark: fn(&mut Shell, &str, Option<String>) -> Result<(), Halt>,
-) -> Outcome {
+/// The name and the value of `NAME[=VALUE]`, or what is wrong with it.
+fn name_and_value(arg: &str) -> Result<(&str, Option<String>), String> {
+    let (name, value) = match arg.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (arg, None),
+    };
+    if is_name(name) { Ok((name, value)) } else { Err(format!("{name}: bad variable name")) }
+}
+
+/// Goes through `NAME[=VALUE]` arguments: each is assigned its value, or an empty one if it is new, and marked.
+fn assign_each(shell: &mut Shell, args: &[&str], mark: fn(&mut Shell, &str)) -> Outcome {
     for arg in args {
-        let (name, value) = match arg.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (*arg, None),
+        let (name, value) = match name_and_value(arg) {
+            Ok(found) => found,
+            Err(message) => return shell.wrong(&message),
         };
-        if !is_name(name) {
-            return shell.wrong(&format!("{name}: bad variable name"));
+        if value.is_some() || shell.var(name).is_none() {
+            shell.assign(name, value.unwrap_or_default())?;
         }
-        mark(shell, name, value)?;
+        mark(shell, name);
     }
     shell.done(0)
 }
@@ -50,27 +55,17 @@ pub(super) fn export(shell: &mut Shell, args: &[&str]) -> Outcome {
     if args.is_empty() || args == ["-p"] {
         return list_vars(shell, "export ", |var| var.exported);
     }
-    each_name(shell, args, |shell, name, value| {
-        if value.is_some() || shell.var(name).is_none() {
-            shell.assign(name, value.unwrap_or_default())?;
-        }
-        shell.export(name);
-        Ok(())
-    })
+    assign_each(shell, args, Shell::export)
 }
 
 pub(super) fn readonly(shell: &mut Shell, args: &[&str]) -> Outcome {
     if args.is_empty() || args == ["-p"] {
         return list_vars(shell, "readonly ", |var| var.readonly);
     }
-    each_name(shell, args, |shell, name, value| {
-        if value.is_some() || shell.var(name).is_none() {
-            shell.assign(name, value.unwrap_or_default())?;
-        }
+    assign_each(shell, args, |shell, name| {
         if let Some(var) = Arc::make_mut(&mut shell.vars).get_mut(name) {
             var.readonly = true;
         }
-        Ok(())
     })
 }
 
@@ -78,13 +73,10 @@ pub(super) fn readonly(shell: &mut Shell, args: &[&str]) -> Outcome {
 pub(super) fn local(shell: &mut Shell, args: &[&str]) -> Outcome {
     let mut vars = Vec::new();
     for arg in args {
-        let (name, value) = match arg.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (*arg, None),
+        let (name, value) = match name_and_value(arg) {
+            Ok(found) => found,
+            Err(message) => return shell.wrong(&message),
         };
-        if !is_name(name) {
-            return shell.wrong(&format!("{name}: bad variable name"));
-        }
         vars.push((name.to_owned(), value));
     }
     shell.status = 0;
