@@ -78,6 +78,7 @@ pub fn of_key(sites: &[Site], key: u64) -> &[Site] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
     use alloc::vec::Vec;
 
     /// The entry that a compiler makes for `site` at `at`.
@@ -114,18 +115,6 @@ mod tests {
         assert_eq!(of_key(&[site], 8), []);
         assert_eq!(of_key(&[site], 16), [site]);
         assert_eq!(of_key(&[site], 24), []);
-    }
-
-    /// Numbers without a pattern, the same each time (xorshift64).
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, end: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % end
-        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub mod graph;
 pub mod keys;
 pub mod misses;
 pub mod probe;
+#[cfg(test)]
+mod random;
 pub mod raw_page;
 pub mod reentry;
 pub mod ring;

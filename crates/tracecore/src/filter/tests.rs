@@ -2,6 +2,7 @@ use super::*;
 use crate::errno::Errno;
 use crate::event::{Announced, Class, Field, LineStyle};
 use crate::probe::{LookupError, Resolver, Symbol};
+use crate::random::Random;
 use crate::ring::{CpuRing, Mode};
 use crate::symbolize::{SymbolAt, Symbolizer};
 use alloc::borrow::Cow;
@@ -252,22 +253,6 @@ fn limits_have_errors() {
     assert!(compile(&" ".repeat(MAX_EXPRESSION + 1)).is_err());
 }
 
-/// A small seeded generator: the same cases in every run.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
-
 /// An expression as a tree: its text, and what it means for some values.
 enum Tree {
     Number(&'static str, &'static str, i128),
@@ -280,43 +265,43 @@ enum Tree {
 const TEXTS: &[&str] = &["", "a", "ab", "abab", "b*", "*b", "*a*", "a?", "a*b", "[ab]*"];
 
 impl Tree {
-    fn new(rng: &mut Rng, depth: u32) -> Self {
-        let inner = |rng: &mut Rng| Box::new(Self::new(rng, depth - 1));
-        match if depth == 0 { 3 } else { rng.below(6) } {
-            0 => Self::Not(inner(rng)),
-            1 => Self::And(inner(rng), inner(rng)),
-            2 => Self::Or(inner(rng), inner(rng)),
+    fn new(random: &mut Random, depth: u32) -> Self {
+        let inner = |random: &mut Random| Box::new(Self::new(random, depth - 1));
+        match if depth == 0 { 3 } else { random.below(6) } {
+            0 => Self::Not(inner(random)),
+            1 => Self::And(inner(random), inner(random)),
+            2 => Self::Or(inner(random), inner(random)),
             3 => {
-                let field = rng.pick(&["name", "fixed", "comm"]);
-                Self::Text(field, rng.pick(&["==", "!=", "~"]), rng.pick(TEXTS))
+                let field = random.pick(&["name", "fixed", "comm"]);
+                Self::Text(field, random.pick(&["==", "!=", "~"]), random.pick(TEXTS))
             }
             _ => {
-                let field = rng.pick(&["common_pid", "dfd", "small", "b", "ptr", "sym", "cpu"]);
+                let field = random.pick(&["common_pid", "dfd", "small", "b", "ptr", "sym", "cpu"]);
                 let signed = !matches!(field, "b" | "ptr" | "sym");
-                let value = i128::from(rng.below(6)) - if signed { 3 } else { 0 };
-                Self::Number(field, rng.pick(&["==", "!=", "<", "<=", ">", ">=", "&"]), value)
+                let value = i128::from(random.below(6)) - if signed { 3 } else { 0 };
+                Self::Number(field, random.pick(&["==", "!=", "<", "<=", ">", ">=", "&"]), value)
             }
         }
     }
 
     /// Parentheses only where they are needed, and blanks at random.
-    fn text(&self, rng: &mut Rng, tightness: u32) -> String {
-        let blank = rng.pick(&["", " ", "  "]);
+    fn text(&self, random: &mut Random, tightness: u32) -> String {
+        let blank = random.pick(&["", " ", "  "]);
         let (mine, text) = match self {
             Self::Number(field, op, value) => {
-                let value = match (rng.below(2), *value >= 0) {
+                let value = match (random.below(2), *value >= 0) {
                     (0, true) => format!("{value:#x}"),
                     _ => value.to_string(),
                 };
                 (3, format!("{field}{blank}{op}{blank}{value}"))
             }
             Self::Text(field, op, value) => {
-                let quote = rng.pick(&["'", "\""]);
+                let quote = random.pick(&["'", "\""]);
                 (3, format!("{field}{blank}{op}{blank}{quote}{value}{quote}"))
             }
-            Self::Not(inner) => (3, format!("!{}", inner.text(rng, 3))),
-            Self::And(a, b) => (2, format!("{}{blank}&&{blank}{}", a.text(rng, 2), b.text(rng, 2))),
-            Self::Or(a, b) => (1, format!("{}{blank}||{blank}{}", a.text(rng, 1), b.text(rng, 1))),
+            Self::Not(inner) => (3, format!("!{}", inner.text(random, 3))),
+            Self::And(a, b) => (2, format!("{}{blank}&&{blank}{}", a.text(random, 2), b.text(random, 2))),
+            Self::Or(a, b) => (1, format!("{}{blank}||{blank}{}", a.text(random, 1), b.text(random, 1))),
         };
         if mine < tightness { format!("({blank}{text}{blank})") } else { text }
     }
@@ -362,37 +347,37 @@ impl Tree {
     }
 }
 
-fn values(rng: &mut Rng) -> Values {
-    let mut near = || rng.below(8) as i64 - 4;
+fn values(random: &mut Random) -> Values {
+    let mut near = || random.below(8) as i64 - 4;
     let (pid, dfd, small) = (near() as i32, near() as i32, near() as i8);
     Values {
         pid,
         dfd,
         small,
-        ip: rng.below(0x2000),
-        ptr: rng.below(6),
-        sym: rng.below(6),
-        b: rng.below(6) as u8,
-        name: rng.pick(&["", "a", "ab", "abab", "b", "ba"]).into(),
-        fixed: rng.pick(&["", "a", "ab", "abababab", "b"]).into(),
-        cpu: rng.below(4) as usize,
-        comm: rng.pick(&["", "a", "ab", "abababababababab", "b"]).into(),
+        ip: random.below(0x2000),
+        ptr: random.below(6),
+        sym: random.below(6),
+        b: random.below(6) as u8,
+        name: random.pick(&["", "a", "ab", "abab", "b", "ba"]).into(),
+        fixed: random.pick(&["", "a", "ab", "abababab", "b"]).into(),
+        cpu: random.below(4) as usize,
+        comm: random.pick(&["", "a", "ab", "abababababababab", "b"]).into(),
     }
 }
 
 #[test]
 fn a_program_says_what_the_expression_means() {
-    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut kept = 0;
     for _ in 0..4000 {
-        let tree = Tree::new(&mut rng, 5);
-        let text = tree.text(&mut rng, 0);
+        let tree = Tree::new(&mut random, 5);
+        let text = tree.text(&mut random, 0);
         let filter = match compile(&text) {
             Ok(filter) => filter,
             Err(error) => panic!("{text}: {error} at {}", error.column),
         };
         for _ in 0..8 {
-            let values = values(&mut rng);
+            let values = values(&mut random);
             let want = tree.holds(&values);
             assert_eq!(values.accepted_by(&filter), want, "{text} of {values:?}");
             kept += u32::from(want);
@@ -404,17 +389,17 @@ fn a_program_says_what_the_expression_means() {
 
 #[test]
 fn damaged_expressions_are_refused_or_mean_something() {
-    let mut rng = Rng(0x0123_4567_89ab_cdef);
+    let mut random = Random(0x0123_4567_89ab_cdef);
     let (mut taken, mut refused) = (0, 0);
     for _ in 0..20_000 {
-        let mut text = Tree::new(&mut rng, 3).text(&mut rng, 0).into_bytes();
-        for _ in 0..=rng.below(3) {
-            let at = rng.below(text.len() as u64 + 1) as usize;
-            match rng.below(3) {
+        let mut text = Tree::new(&mut random, 3).text(&mut random, 0).into_bytes();
+        for _ in 0..=random.below(3) {
+            let at = random.below(text.len() as u64 + 1) as usize;
+            match random.below(3) {
                 0 if at < text.len() => {
                     text.remove(at);
                 }
-                1 => text.insert(at, rng.pick(b"()!&|=<>~'\" \t*-0x1a_.~\x7f\x01")),
+                1 => text.insert(at, random.pick(b"()!&|=<>~'\" \t*-0x1a_.~\x7f\x01")),
                 _ => text.truncate(at.max(1)),
             }
         }
@@ -422,9 +407,9 @@ fn damaged_expressions_are_refused_or_mean_something() {
         match compile(&text) {
             Ok(filter) => {
                 taken += 1;
-                let mut record = values(&mut rng).record();
-                record[20..24].copy_from_slice(&(rng.below(1 << 32) as u32).to_le_bytes());
-                record.truncate(rng.below(100) as usize);
+                let mut record = values(&mut random).record();
+                record[20..24].copy_from_slice(&(random.below(1 << 32) as u32).to_le_bytes());
+                record.truncate(random.below(100) as usize);
                 let comm = [b'a'; COMM_LEN];
                 // Whatever the record: an answer.
                 filter.accepts(&record, &Context { cpu: 0, comm: &comm });

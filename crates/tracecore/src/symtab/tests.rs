@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::encode::{EncodeError, Entry, encode};
 use super::names::{tidy, unique};
 use super::*;
+use crate::random::Random;
 
 fn entry(name: &str, start: u64, size: u64, kind: u8) -> Entry {
     Entry { name: name.into(), start, size, kind }
@@ -19,18 +20,6 @@ fn sample() -> Vec<Entry> {
         entry("alias_of_add", 0xffff_8000_8000_1000, 0x10, b'T'),
         entry("BOOT", 0xffff_8000_8001_0000, 8, b'D'),
     ]
-}
-
-/// A small seeded generator (xorshift64*): the same cases in every run.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % below
-    }
 }
 
 #[test]
@@ -74,15 +63,15 @@ fn empty_tables_answer() {
 
 #[test]
 fn random_tables_come_back() {
-    let mut rng = Rng(1);
+    let mut random = Random(1);
     for round in 0..200 {
         let mut entries = Vec::new();
-        let mut at = 0xffff_8000_8000_0000 + rng.next(4096);
-        for i in 0..rng.next(60) {
-            let size = rng.next(40);
-            let kind = b"TtRrDdBb"[rng.next(8) as usize];
-            entries.push(entry(&format!("f{}_{i}", rng.next(50)), at, size, kind));
-            at += size + rng.next(3) * 4;
+        let mut at = 0xffff_8000_8000_0000 + random.below(4096);
+        for i in 0..random.below(60) {
+            let size = random.below(40);
+            let kind = b"TtRrDdBb"[random.below(8) as usize];
+            entries.push(entry(&format!("f{}_{i}", random.below(50)), at, size, kind));
+            at += size + random.below(3) * 4;
         }
         let blob = encode(entries.clone()).unwrap();
         let table = Symtab::parse(&blob).unwrap();
@@ -121,20 +110,20 @@ fn every_damaged_bit_is_noticed() {
 /// A record can lie although the checksum is right: nothing may be read outside the blob.
 #[test]
 fn lying_records_yield_nothing() {
-    let mut rng = Rng(2);
+    let mut random = Random(2);
     let clean = encode(sample()).unwrap();
     for _ in 0..2000 {
         let mut bad = clean.clone();
-        for _ in 0..1 + rng.next(8) {
-            let at = HEADER_LEN + rng.next((clean.len() - HEADER_LEN) as u64) as usize;
-            bad[at] = rng.next(256) as u8;
+        for _ in 0..1 + random.below(8) {
+            let at = HEADER_LEN + random.below((clean.len() - HEADER_LEN) as u64) as usize;
+            bad[at] = random.below(256) as u8;
         }
         let sum = checksum(&bad, header::CHECKSUM).unwrap();
         bad[header::CHECKSUM..header::CHECKSUM + 8].copy_from_slice(&sum.to_le_bytes());
         let table = Symtab::parse(&bad).unwrap();
         for i in 0..=table.len() {
             let _ = table.get(i);
-            let _ = table.by_addr(0xffff_8000_8000_0000 + rng.next(0x20000));
+            let _ = table.by_addr(0xffff_8000_8000_0000 + random.below(0x20000));
         }
         let _ = table.by_name("work_add");
         assert!(table.with_prefix("").count() <= table.len());
@@ -205,9 +194,10 @@ fn tidy_names_can_be_typed_back() {
         "=",
         " = ",
     ];
-    let mut rng = Rng(3);
+    let mut random = Random(3);
     for _ in 0..5000 {
-        let path: String = (0..rng.next(60)).map(|_| parts[rng.next(parts.len() as u64) as usize]).collect();
+        let path: String =
+            (0..random.below(60)).map(|_| parts[random.below(parts.len() as u64) as usize]).collect();
         let name = tidy(&path);
         assert!(!name.contains([' ', '\t', '*', '?', '[', ']', '!', '\'', '"', '+', '\\', '-']), "{name}");
         assert!(name.is_ascii() && name.len() <= NAME_MAX);
@@ -221,9 +211,9 @@ fn tidy_names_can_be_typed_back() {
 fn twins_are_numbered() {
     let pairs = [("_Rb", "f"), ("_Ra", "f"), ("_Rc", "f.1"), ("_Rd", "g"), ("_Re", "f")];
     assert_eq!(unique(&pairs), ["f.2", "f", "f.1", "g", "f.3"]);
-    let mut rng = Rng(4);
+    let mut random = Random(4);
     let names: Vec<String> =
-        (0..300).map(|_| ["f", "f.1", "f.2", "g", "g.1.1"][rng.next(5) as usize].to_string()).collect();
+        (0..300).map(|_| ["f", "f.1", "f.2", "g", "g.1.1"][random.below(5) as usize].to_string()).collect();
     let raws: Vec<String> = (0..300).map(|i| format!("_R{}", (i * 7919) % 300)).collect();
     let pairs: Vec<(&str, &str)> = raws.iter().map(|r| &r[..]).zip(names.iter().map(|n| &n[..])).collect();
     let out = unique(&pairs);

@@ -3,6 +3,7 @@
 use super::encode::{EncodeError, Function, Type, encode};
 use super::*;
 use crate::blob::checksum;
+use crate::random::Random;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -11,18 +12,6 @@ use alloc::vec::Vec;
 const BASE: u64 = 0xffff_8000_8000_0000;
 /// More functions than two blocks hold.
 const FUNCTIONS: u64 = 70;
-
-/// A small seeded generator (xorshift64*): the same cases in every run.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % below
-    }
-}
 
 fn functions() -> Vec<Function> {
     (0..FUNCTIONS)
@@ -139,13 +128,13 @@ fn every_damaged_bit_is_noticed() {
 /// A table may lie although the checksum is right: every walk ends, and nothing is read outside.
 #[test]
 fn lying_tables_yield_nothing() {
-    let mut rng = Rng(3);
+    let mut random = Random(3);
     let clean = table();
     for _ in 0..3000 {
         let mut bad = clean.clone();
-        for _ in 0..1 + rng.next(12) {
-            let at = HEADER_LEN + rng.next((clean.len() - HEADER_LEN) as u64) as usize;
-            bad[at] = rng.next(256) as u8;
+        for _ in 0..1 + random.below(12) {
+            let at = HEADER_LEN + random.below((clean.len() - HEADER_LEN) as u64) as usize;
+            bad[at] = random.below(256) as u8;
         }
         let sum = checksum(&bad, header::CHECKSUM).unwrap();
         bad[header::CHECKSUM..header::CHECKSUM + 8].copy_from_slice(&sum.to_le_bytes());
