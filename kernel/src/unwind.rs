@@ -112,9 +112,7 @@ fn walk_with(
         }
         // An interrupted PC may be in the slot of a probe: it stands for the place of the probed word.
         let pc = slots::seen_pc(pc);
-        if Region::of(pc as usize).is_none() {
-            return corrupt;
-        }
+        let Some(region) = Region::of(pc as usize) else { return corrupt };
         if !visit(Frame { pc, exact }) {
             return End::Cut;
         }
@@ -123,7 +121,7 @@ fn walk_with(
             return End::Corrupt { fp: next };
         }
         // What returns into exception entry was called by it: the next record is the exception's own.
-        exact = Region::of(pc as usize) == Some(Region::Entry);
+        exact = region == Region::Entry;
         fp = next;
     }
     End::Cut

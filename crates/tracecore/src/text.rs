@@ -14,7 +14,10 @@
 //! All of it is Linux's to the byte: people know it by heart, and programs split it into columns. What of it is shown,
 //! and whether it is text at all, is a [`Style`], made of `trace_options`; the forms that are no sentences are in `forms`.
 
+mod duration;
 mod forms;
+
+pub use duration::duration;
 
 use crate::event::print::put;
 use crate::event::{

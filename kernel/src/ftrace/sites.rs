@@ -26,6 +26,11 @@ impl Site {
         self.function + 8
     }
 
+    /// Its number: its place among all sites, from 0.
+    pub(crate) fn number(self) -> Option<usize> {
+        index(self)
+    }
+
     /// Where the ops' address is.
     fn literal_at(self) -> usize {
         self.function - 8

@@ -415,7 +415,7 @@ fn set_events(data: &[u8]) -> Result<usize, Errno> {
 }
 
 /// One word: `GROUP:EVENT` with `*` or nothing for all, or a name, of a group or an event. Behind `!`: off.
-fn set_event(word: &str) -> Result<(), Errno> {
+pub(super) fn set_event(word: &str) -> Result<(), Errno> {
     let (on, word) = match word.strip_prefix('!') {
         Some(rest) => (false, rest),
         None => (true, word),

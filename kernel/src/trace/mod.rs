@@ -31,10 +31,12 @@
 //! | `output`, `pipe` | records as text |
 //! | `readme` | the help |
 //! | `errors` | the last refused commands |
+//! | `boot_args` | what is traced from the start |
 //! | `misses` | what was not recorded |
 //! | `nested` | a storm of records, for tests |
 //! | `names`  | addresses and names, for those who print and parse |
 
+mod boot_args;
 mod buffer;
 mod clock;
 mod comms;
@@ -85,5 +87,7 @@ pub(crate) fn init() -> Result<(), Errno> {
     tracers::init();
     errors::init();
     kprobe_events::init();
-    tracepoints::init()
+    tracepoints::init()?;
+    boot_args::run();
+    Ok(())
 }

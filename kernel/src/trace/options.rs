@@ -148,12 +148,7 @@ pub(super) fn init() {
             })
             .write(|data| {
                 let word = value::short_word(data, MAX_NAME)?;
-                match set(word, true) {
-                    Some(done) => done?,
-                    None => {
-                        word.strip_prefix("no").and_then(|name| set(name, false)).ok_or(Errno::EINVAL)??
-                    }
-                }
+                set_by_name(word)?;
                 Ok(data.len())
             }),
     );
@@ -164,6 +159,15 @@ pub(super) fn init() {
     for option in tracers::all_options() {
         dir.file(option.name, switch(|| option.is_on(), |on| option.set(on)));
     }
+}
+
+/// Switches an option on by its name, or off by `no` and its name.
+///
+/// # Errors
+/// EINVAL when neither the current tracer nor anybody else has it.
+pub(super) fn set_by_name(word: &str) -> Result<(), Errno> {
+    let done = set(word, true).or_else(|| set(word.strip_prefix("no")?, false));
+    done.unwrap_or(Err(Errno::EINVAL))
 }
 
 /// Switches the option of this name, if there is one: of all records, or of the current tracer.

@@ -62,6 +62,14 @@ impl List {
         if self == Self::Filter { commands::show(out).map_err(|_| Errno::ENOMEM) } else { Ok(()) }
     }
 
+    /// A word of the boot command line.
+    pub(super) fn add_word(self, word: &str) -> Result<(), Errno> {
+        let mut change =
+            Change { list: self, set: self.get().unwrap_or_else(SiteSet::none), begun: Vec::new() };
+        change.begun.extend_from_slice(word.as_bytes());
+        change.end_of_word()
+    }
+
     /// Begins a change.
     pub(super) fn begin(self, how: How) -> Result<Box<dyn Session>, Errno> {
         let set = if how.truncate { None } else { self.get() };

@@ -6,8 +6,8 @@
 //!   a hit ──▶ record: { header, ip, parent_ip } ──▶ this CPU's ring ──▶ " work_add <-main"
 //! ```
 //!
-//! There are two ops. PLAIN records and asks nothing: guard, record and ring are one function. CHOOSY takes its place while an
-//! option is on or a list of tasks is there; it asks in this order, and what it does not record it counts:
+//! There are three ops. PLAIN records and asks nothing: guard, record and ring are one function. CHOOSY takes its place while an
+//! option is on or a list of tasks is there, and ARGUED where that option is `func-args` alone. CHOOSY asks in this order, and what it does not record it counts:
 //!
 //! | asked | |
 //! |---|---|
@@ -19,6 +19,7 @@
 mod commands;
 mod files;
 mod filter;
+mod profile;
 mod repeats;
 
 use alloc::sync::Arc;
@@ -45,6 +46,7 @@ static NO_REPEATS: TracerOption = TracerOption::new("func-no-repeats", false, ch
 static ARGS: TracerOption = TracerOption::new("func-args", false, choose);
 
 static PLAIN: Ops = Ops::guarded_by("function", plain, record_alone);
+static ARGUED: Ops = Ops::guarded_by("function", argued, argued_beside);
 static CHOOSY: Ops = Ops::new("function", record_chosen);
 /// The registration, while the tracer is current.
 static ON: Mutex<Option<Registered>> = Mutex::new(None);
@@ -54,20 +56,28 @@ per_cpu! {
     static UNWANTED: AtomicU64 = AtomicU64::new(0);
 }
 
-/// Registers of arguments.
-const ARGUMENTS: usize = 8;
-
 pub(super) fn init() {
     events::add_builtin(Arc::new(function_class()));
     events::add_builtin(Arc::new(stack_class()));
     events::add_builtin(Arc::new(repeats_class()));
     files::init();
+    profile::init();
+}
+
+/// Takes the filters of the boot command line; `each` gives every word of an argument.
+pub(super) fn filter_at_boot(each: impl Fn(&str, fn(&str) -> Result<(), Errno>)) {
+    each("ftrace_filter", |word| filter::List::Filter.add_word(word));
+    each("ftrace_notrace", |word| filter::List::Notrace.add_word(word));
 }
 
 fn registered() -> Result<Registered, Errno> {
-    let choosy =
-        FUNCTIONS.are_there() || [&STACK_TRACE, &NO_REPEATS, &ARGS].iter().any(|option| option.is_on());
-    ftrace::register(if choosy { &CHOOSY } else { &PLAIN }, filter::wanted())
+    let choosy = FUNCTIONS.are_there() || STACK_TRACE.is_on() || NO_REPEATS.is_on();
+    let ops = match (choosy, ARGS.is_on()) {
+        (false, false) => &PLAIN,
+        (false, true) => &ARGUED,
+        (true, _) => &CHOOSY,
+    };
+    ftrace::register(ops, filter::wanted())
 }
 
 fn start() -> Result<(), Errno> {
@@ -96,8 +106,9 @@ pub(super) fn guard(_: bool) -> Result<(), Errno> {
 
 /// The filter has changed.
 fn refilter() -> Result<(), Errno> {
-    graph::refilter()?;
-    ON.lock().as_ref().map_or(Ok(()), |on| on.set_sites(filter::wanted()))
+    ON.lock().as_ref().map_or(Ok(()), |on| on.set_sites(filter::wanted()))?;
+    profile::refilter()?;
+    graph::refilter()
 }
 
 /// What a site calls that has no other listener. Not traced: it would only miss itself.
@@ -110,6 +121,16 @@ extern "C" fn plain(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut F
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 fn record_alone(hit: &Hit<'_>, _: &mut FtraceRegs) {
     record(hit);
+}
+
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+extern "C" fn argued(ip: usize, parent_ip: usize, ops: &'static Ops, regs: &mut FtraceRegs) {
+    ftrace::guard(ip, parent_ip, ops, regs, |hit, regs| record_with_arguments(hit, regs));
+}
+
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+fn argued_beside(hit: &Hit<'_>, regs: &mut FtraceRegs) {
+    record_with_arguments(hit, regs);
 }
 
 /// A record that is not taken is counted by the ring.
@@ -143,10 +164,9 @@ fn record_chosen(hit: &Hit<'_>, regs: &mut FtraceRegs) {
 #[inline(always)]
 fn record_with_arguments(hit: &Hit<'_>, regs: &FtraceRegs) {
     comms::note();
-    let mut words = [0; 3 + ARGUMENTS];
-    (words[0], words[1], words[2]) =
-        (buffer::header_before_guard(FUNCTION_ID), hit.ip as u64, hit.parent_ip as u64);
-    words[3..].copy_from_slice(regs.args());
+    let header = buffer::header_before_guard(FUNCTION_ID);
+    let &[a, b, c, d, e, f, g, h] = regs.args();
+    let words = [header, hit.ip as u64, hit.parent_ip as u64, a, b, c, d, e, f, g, h];
     let _ = buffer::write_words_here(hit, &words);
 }
 
