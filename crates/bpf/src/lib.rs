@@ -17,6 +17,7 @@
 //! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
 //! | [`interp`] | runs them |
 //! | [`sandbox`] | memory in which any program can be run |
+//! | [`verify`] | what can be known without running them |
 //!
 //! Pure: no unsafe, no state, nothing of a machine. What runs in a probe ([`interp`]) allocates nothing and cannot panic.
 
@@ -32,6 +33,7 @@ pub mod op;
 pub mod program;
 pub mod sandbox;
 pub mod text;
+pub mod verify;
 
 pub use insn::Insn;
 pub use op::{Op, Reg};
