@@ -56,6 +56,8 @@ const REFERENCES: &[Reference] = &[
     row("fprobe/entry-empty", 179, 50),
     row("fprobe/exit-empty", 794, 120),
     row("fprobe/both", 806, 150),
+    row("fgraph/entry-exit-empty", 607, 140),
+    row("fgraph/record", 1_972, 360),
     row("ftrace/enable-all-per-site", 1_439, 80),
     row("ftrace/set-filter-one", 112_000_000, 1_000_000),
 ];

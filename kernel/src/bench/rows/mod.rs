@@ -3,6 +3,7 @@
 mod bpf;
 mod event;
 mod filter;
+mod fgraph;
 mod fprobe;
 mod ftrace;
 mod kprobe;
@@ -24,6 +25,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     tracepoint::BENCHES,
     ring::BENCHES,
     ftrace::BENCHES,
+    fgraph::BENCHES,
     fprobe::BENCHES,
     kprobe::BENCHES,
     kretprobe::BENCHES,

@@ -42,7 +42,7 @@ impl Listener for Recorder {
         if wants.is_plain() && around.is_none_or(|around| around & SILENT == 0) {
             comms::note();
             let words = [header(GRAPH_ENTRY_ID, call), call.function(), depth];
-            if buffer::write_words(call, &words).is_err() {
+            if buffer::write_words_here(call, &words).is_err() {
                 // The ring counts what it does not take; a return without an entry would tell nothing.
                 return Verdict::Decline;
             }
@@ -79,7 +79,7 @@ impl Listener for Recorder {
             now,
         ];
         // A record that is not taken is counted by the ring.
-        let _ = buffer::write_words(pin, &words);
+        let _ = buffer::write_words_here(pin, &words);
     }
 
     fn data_words(&self) -> usize {
