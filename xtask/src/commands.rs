@@ -2,5 +2,6 @@
 
 pub mod bench;
 pub mod bpf_exec;
+pub mod flame;
 pub mod gdb;
 pub mod test;

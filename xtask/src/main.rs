@@ -50,6 +50,23 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Draw a recorded graph of functions as a flame chart
+    Flame {
+        #[command(flatten)]
+        machine: Machine,
+        /// The text of a trace; - is standard input. Without it a guest records one
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// In the guest: the functions to begin at
+        #[arg(long, value_name = "GLOB", conflicts_with = "trace")]
+        root: Option<String>,
+        /// In the guest: what to do meanwhile
+        #[arg(long, conflicts_with = "trace")]
+        commands: Option<String>,
+        /// Where to
+        #[arg(value_name = "SVG")]
+        out: PathBuf,
+    },
     /// Run BPF bytecode in the guest: hexadecimal digits on standard input; prints r0
     BpfExec {
         #[command(flatten)]
@@ -105,6 +122,14 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Test { filter } => commands::test::run(filter.as_deref()),
         Verb::Bench { machine, filter, json } => {
             commands::bench::run(&machine, filter.as_deref(), json.as_deref())
+        }
+        Verb::Flame { machine, trace, root, commands, out } => {
+            let wanted = commands::flame::Wanted {
+                trace: trace.as_deref(),
+                root: root.as_deref(),
+                commands: commands.as_deref(),
+            };
+            commands::flame::run(&machine, &wanted, &out)
         }
         Verb::BpfExec { machine, memory, batch, unverified } => {
             commands::bpf_exec::run(&machine, batch.as_deref(), memory.as_deref(), unverified)

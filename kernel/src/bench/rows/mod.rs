@@ -2,8 +2,8 @@
 
 mod bpf;
 mod event;
-mod filter;
 mod fgraph;
+mod filter;
 mod fprobe;
 mod ftrace;
 mod kprobe;
