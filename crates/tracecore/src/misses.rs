@@ -27,6 +27,8 @@ pub enum Layer {
     Kprobe,
     /// A return was not caught.
     Kretprobe,
+    /// A call of a watched function was not told.
+    Fprobe,
     /// A function's entry was not traced.
     Ftrace,
     /// An event was to be recorded but was not.
@@ -45,6 +47,7 @@ impl Layer {
         match self {
             Layer::Kprobe => "kprobe",
             Layer::Kretprobe => "kretprobe",
+            Layer::Fprobe => "fprobe",
             Layer::Ftrace => "ftrace",
             Layer::Event => "event",
             Layer::Ring => "ring",

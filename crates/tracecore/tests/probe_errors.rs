@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use tracecore::probe::{ErrorKind, LookupError, Resolver, Symbol, command_text, parse_line};
+use tracecore::probe::{ErrorKind, LookupError, Resolver, Symbol, command_text, parse_dynamic_line};
 use tracecore::typetab::encode::{Function, Type, encode};
 use tracecore::typetab::{Outcome, Place, TypeId, TypeTable};
 
@@ -74,7 +74,7 @@ fn the_table_of_errors_is_what_the_grammar_says() {
     let mut seen = HashSet::new();
     for pair in lines.chunks(2) {
         let [command, caret] = *pair else { panic!("{pair:?}") };
-        let error = parse_line(command, &Names).expect_err(command);
+        let error = parse_dynamic_line(command, &Names).expect_err(command);
         let blame = error.log.expect(command);
         let blanks = " ".repeat(blame.column);
         assert_eq!(caret, format!("{blanks}^ {}, {}", blame.kind.text(), error.errno.name()), "{command}");

@@ -58,6 +58,8 @@ const REFERENCES: &[Reference] = &[
     row("fprobe/both", 806, 150),
     row("fgraph/entry-exit-empty", 607, 140),
     row("fgraph/record", 1_972, 360),
+    row("fprobe/event-record", 932, 200),
+    row("fprobe/event-record-return", 1_553, 380),
     row("ftrace/enable-all-per-site", 1_439, 80),
     row("ftrace/set-filter-one", 112_000_000, 1_000_000),
 ];

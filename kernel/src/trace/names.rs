@@ -55,6 +55,10 @@ impl Resolver for Kernel {
         ksyms::by_addr(address as usize).is_some_and(|symbol| symbol.is_text() && symbol.start == address)
     }
 
+    fn has_functions(&self, pattern: &str) -> bool {
+        !ftrace::fprobe::by_glob(pattern, None).is_empty()
+    }
+
     fn types(&self) -> TypeTable<'_> {
         *ktypes::table()
     }

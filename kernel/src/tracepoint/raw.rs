@@ -8,7 +8,8 @@ use alloc::sync::Arc;
 use tracecore::errno::Errno;
 
 use super::point::Probe;
-use super::{Registration, Target};
+use super::{Registration, Target, Tracepoint};
+use crate::sync::CpuPin;
 
 /// A function that gets the words, and its data.
 pub(crate) struct Listener {
@@ -39,6 +40,43 @@ pub(crate) fn attach(
     // SAFETY: the tracepoint's own function for this: it takes its arguments and a listener, which may be shared.
     let target = unsafe { Target::new(point.raw(), Arc::as_ptr(&listener).cast()) };
     point.add(Probe::owned(target, (function as usize, data), listener, priority))
+}
+
+/// A listener that is a value.
+pub(crate) trait Hears: Send + Sync {
+    /// Gets the words, with preemption off.
+    fn hear(&self, words: &[u64], pin: &CpuPin);
+}
+
+/// Lets `listener` hear a tracepoint until the registration is dropped.
+///
+/// # Errors
+/// EEXIST when it hears it already; ENOMEM; those of the key's flip.
+pub(crate) fn attach_listener<L: Hears + 'static>(
+    point: &'static Tracepoint,
+    listener: Arc<L>,
+    priority: i32,
+) -> Result<Registration, Errno> {
+    let data = Arc::as_ptr(&listener).expose_provenance();
+    let shared = Arc::new(Shared { listener: Listener { function: hear::<L>, data }, _owner: listener });
+    // SAFETY: as in `attach`; `shared` begins with a listener.
+    let target = unsafe { Target::new(point.raw(), Arc::as_ptr(&shared).cast()) };
+    point.add(Probe::owned(target, (hear::<L> as fn(&[u64], usize) as usize, data), shared, priority))
+}
+
+/// A listener, and what its data is.
+#[repr(C)]
+struct Shared<L> {
+    listener: Listener,
+    _owner: Arc<L>,
+}
+
+fn hear<L: Hears>(words: &[u64], data: usize) {
+    // SAFETY: `attach_listener` has made it of a listener of this type, which `Shared` keeps as long as the probe.
+    let listener = unsafe { &*core::ptr::with_exposed_provenance::<L>(data) };
+    // SAFETY: an owned probe is called by the walk, which pins the task.
+    let pin = unsafe { CpuPin::assume() };
+    listener.hear(words, &pin);
 }
 
 /// What an argument is as a word.

@@ -117,6 +117,8 @@ impl Arg {
 pub(super) struct Scope<'t> {
     pub(super) is_return: bool,
     pub(super) at_entry: bool,
+    /// Registers have names here.
+    pub(super) registers: bool,
     pub(super) names: Names<'t>,
 }
 
@@ -386,6 +388,7 @@ fn expression(text: &str, column: &mut usize, scope: Scope<'_>) -> Result<Fetche
             }
             _ => Fetched::source(variable(&text[1..], *column, scope)?),
         },
+        Some('%') if !scope.registers => return here(ErrorKind::BadFetchArg),
         Some('%') => match Reg::parse(&text[1..]) {
             Some(reg) => Fetched::source(Source::Register(reg)),
             None => return here(ErrorKind::BadRegister),

@@ -10,7 +10,8 @@ use super::{Definition, Words};
 /// May `new` join the probes of the same group and event? `command` is the line it came from.
 pub fn join(new: &Definition, existing: &[&Definition], command: &str) -> Result<(), ProbeError> {
     let Some(&first) = existing.first() else { return Ok(()) };
-    if new.is_return() != first.is_return() {
+    let same_kind = core::mem::discriminant(&new.kind) == core::mem::discriminant(&first.kind);
+    if !same_kind || new.is_return() != first.is_return() {
         return Err(ProbeError::at(ErrorKind::DifferentProbeType, 0));
     }
     if let Some(arg) = first_difference(new, first) {

@@ -40,6 +40,7 @@ kinds! {
     BadProbeAddress = EINVAL, "Invalid probed address or symbol";
     SymbolNotUnique = EADDRNOTAVAIL, "The symbol is not unique";
     BadReturnProbe = EINVAL, "Retprobe address must be an function entry";
+    BadTracepointName = EINVAL, "Invalid character in tracepoint name";
     BadAddressSuffix = EINVAL, "Invalid probed address suffix";
     NoGroupName = EINVAL, "Group name is not specified";
     GroupTooLong = EINVAL, "Group name is too long";

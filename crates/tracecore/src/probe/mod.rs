@@ -25,6 +25,7 @@
 mod arg;
 mod compare;
 mod error;
+mod function;
 mod name;
 mod named;
 mod number;
@@ -40,6 +41,7 @@ pub use place::{LookupError, Place, Resolver, Symbol};
 pub use types::{Bits, MAX_ARRAY_LEN, Style, Type, Width};
 
 use crate::errno::Errno;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -71,6 +73,13 @@ pub enum Kind {
         /// How many calls may be under way at once; `None` leaves it to the kernel.
         maxactive: Option<u32>,
     },
+    /// The entry, or the return, of one function or of many.
+    Function {
+        /// The return.
+        is_return: bool,
+    },
+    /// A tracepoint.
+    Tracepoint,
 }
 
 /// One probe, as defined by a line.
@@ -117,7 +126,20 @@ pub enum Command {
 impl Definition {
     /// Is it a return probe?
     pub const fn is_return(&self) -> bool {
-        matches!(self.kind, Kind::Return { .. })
+        matches!(self.kind, Kind::Return { .. } | Kind::Function { is_return: true })
+    }
+
+    /// Is it what `kprobe_events` is about?
+    pub const fn is_kprobe(&self) -> bool {
+        matches!(self.kind, Kind::Probe | Kind::Return { .. })
+    }
+
+    /// The place as the files list it.
+    pub fn place_text(&self) -> String {
+        match self.kind {
+            Kind::Function { is_return: true } => format!("{}%return", self.place),
+            _ => self.place.to_string(),
+        }
     }
 }
 
@@ -128,8 +150,10 @@ impl fmt::Display for Definition {
             Kind::Probe => f.write_str("p")?,
             Kind::Return { maxactive: None } => f.write_str("r")?,
             Kind::Return { maxactive: Some(count) } => write!(f, "r{count}")?,
+            Kind::Function { .. } => f.write_str("f")?,
+            Kind::Tracepoint => f.write_str("t")?,
         }
-        write!(f, ":{}/{} {}", self.group, self.event, self.place)?;
+        write!(f, ":{}/{} {}", self.group, self.event, self.place_text())?;
         for arg in &self.args {
             write!(f, " {}={}", arg.name, arg.text)?;
         }
@@ -142,7 +166,7 @@ impl Removal {
     pub fn matches(&self, probe: &Definition) -> bool {
         (self.event.is_empty() || self.event == probe.event)
             && self.group.as_ref().is_none_or(|group| *group == probe.group)
-            && self.place.as_ref().is_none_or(|place| *place == probe.place.to_string())
+            && self.place.as_ref().is_none_or(|place| *place == probe.place_text())
             && self.args.len() <= probe.args.len()
             && self.args.iter().zip(&probe.args).all(|(text, arg)| {
                 text.split_once('=').is_some_and(|(name, fetch)| name == arg.name && fetch == arg.text)
@@ -190,27 +214,49 @@ pub fn arg_error(line: &str, index: usize, kind: ErrorKind) -> ProbeError {
     ProbeError::at(kind, words.column(index + 2) + name.map_or(0, |at| at + 1))
 }
 
-/// Reads one line.
+/// Reads one line of `kprobe_events`.
 pub fn parse_line(line: &str, resolver: &dyn Resolver) -> Result<Command, ProbeError> {
+    parse_with(line, resolver, |letter| match letter {
+        b'p' | b'r' => Some(parse_definition),
+        _ => None,
+    })
+}
+
+/// Reads one line of `dynamic_events`, which takes functions and tracepoints as well.
+pub fn parse_dynamic_line(line: &str, resolver: &dyn Resolver) -> Result<Command, ProbeError> {
+    parse_with(line, resolver, |letter| match letter {
+        b'p' | b'r' => Some(parse_definition),
+        b'f' | b't' => Some(function::parse),
+        _ => None,
+    })
+}
+
+type Parse = fn(&str, &Words<'_>, &dyn Resolver) -> Result<Definition, ProbeError>;
+
+/// Reads one line; `parse` says by its first letter who reads a definition.
+fn parse_with(
+    line: &str,
+    resolver: &dyn Resolver,
+    parse: fn(u8) -> Option<Parse>,
+) -> Result<Command, ProbeError> {
     if line.len() > MAX_LINE_LEN {
         return Err(ProbeError::silent(Errno::EINVAL));
     }
     let words = Words::split(line);
     let Some(&head) = words.words.first() else { return Ok(Command::Nothing) };
-    match head.as_bytes().first() {
-        Some(b'-') => parse_removal(&words.words).map(Command::Remove),
-        Some(b'p' | b'r') => {
-            parse_definition(head, &words, resolver).map(Command::Define).map_err(|mut error| {
-                // Some of Linux's columns count an offset twice and may end up behind the command.
-                let len = words.column(words.words.len()).saturating_sub(1);
-                if let Some(blame) = &mut error.log {
-                    blame.column = blame.column.min(len);
-                }
-                error
-            })
-        }
-        _ => Err(ProbeError::silent(Errno::EINVAL)),
+    let letter = head.bytes().next().unwrap_or_default();
+    if letter == b'-' {
+        return parse_removal(&words.words).map(Command::Remove);
     }
+    let parse = parse(letter).ok_or(ProbeError::silent(Errno::EINVAL))?;
+    parse(head, &words, resolver).map(Command::Define).map_err(|mut error| {
+        // Some of Linux's columns count an offset twice and may end up behind the command.
+        let len = words.column(words.words.len()).saturating_sub(1);
+        if let Some(blame) = &mut error.log {
+            blame.column = blame.column.min(len);
+        }
+        error
+    })
 }
 
 fn parse_removal(words: &[&str]) -> Result<Removal, ProbeError> {
@@ -246,7 +292,7 @@ fn parse_definition(
     let maxactive = parse_maxactive(head)?;
     let parsed = place::parse(place, head.starts_with('r'), words.column(1), resolver)?;
     let (group, event) = match head.split_once(':') {
-        Some((before, names)) => name::split(names, before.len() + 1)?,
+        Some((before, names)) => name::split(names, before.len() + 1, DEFAULT_GROUP)?,
         None => (DEFAULT_GROUP, None),
     };
     let event = match event {
@@ -261,7 +307,25 @@ fn parse_definition(
     };
     let table = resolver.types();
     let names = named::Names { table, function: parsed.function.and_then(|start| table.function(start)) };
-    let scope = arg::Scope { is_return: parsed.is_return, at_entry: parsed.at_entry, names };
+    let scope = arg::Scope { is_return: parsed.is_return, at_entry: parsed.at_entry, registers: true, names };
+    let list = parse_args(args, words, scope, resolver)?;
+    Ok(Definition {
+        kind: if parsed.is_return { Kind::Return { maxactive } } else { Kind::Probe },
+        group: group.to_string(),
+        event,
+        place: parsed.place,
+        at_entry: parsed.at_entry,
+        args: list,
+    })
+}
+
+/// Reads the arguments of a line, which begin at its third word.
+fn parse_args(
+    args: &[&str],
+    words: &Words<'_>,
+    scope: arg::Scope<'_>,
+    resolver: &dyn Resolver,
+) -> Result<Vec<Arg>, ProbeError> {
     let mut list = Vec::with_capacity(args.len());
     for (index, word) in args.iter().enumerate() {
         let column = words.column(index + 2);
@@ -279,14 +343,7 @@ fn parse_definition(
     for arg in &mut list {
         resolve_symbol(&mut arg.expr.source, words.column(1), resolver)?;
     }
-    Ok(Definition {
-        kind: if parsed.is_return { Kind::Return { maxactive } } else { Kind::Probe },
-        group: group.to_string(),
-        event,
-        place: parsed.place,
-        at_entry: parsed.at_entry,
-        args: list,
-    })
+    Ok(list)
 }
 
 /// `r[MAXACTIVE]`; what follows the letter is a number only if it starts with a digit.

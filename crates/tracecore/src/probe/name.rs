@@ -1,7 +1,7 @@
 //! Group and event names: `[GRP/][EVENT]` as typed, or made from the place.
 
+use super::MAX_EVENT_NAME_LEN;
 use super::error::{ErrorKind, ProbeError};
-use super::{DEFAULT_GROUP, MAX_EVENT_NAME_LEN};
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -19,9 +19,13 @@ fn is_group_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// Splits `GRP/EVENT` (or `GRP.EVENT`) whose first byte stands at `column`. The group is `kprobes` where none is
+/// Splits `GRP/EVENT` (or `GRP.EVENT`) whose first byte stands at `column`. The group is `default` where none is
 /// named; the event is `None` where the name is left to be made from the place.
-pub(super) fn split(text: &str, mut column: usize) -> Result<(&str, Option<&str>), ProbeError> {
+pub(super) fn split<'t>(
+    text: &'t str,
+    mut column: usize,
+    default: &'t str,
+) -> Result<(&'t str, Option<&'t str>), ProbeError> {
     let at = text.find('/').or_else(|| text.find('.'));
     let (group, event) = match at {
         None => (None, text),
@@ -51,7 +55,7 @@ pub(super) fn split(text: &str, mut column: usize) -> Result<(&str, Option<&str>
     if !is_identifier(event) {
         return Err(ProbeError::at(ErrorKind::BadEventName, column));
     }
-    Ok((group.unwrap_or(DEFAULT_GROUP), Some(event)))
+    Ok((group.unwrap_or(default), Some(event)))
 }
 
 /// The name of a probe that was given none: `p_SYMBOL_OFFSET`, or `p_0xADDRESS`, `r_…` for a return probe.

@@ -44,6 +44,10 @@ pub trait Resolver {
     fn lookup(&self, name: &str) -> Result<Symbol, LookupError>;
     /// Is this address the entry of a function, its arguments still in their registers?
     fn is_function_entry(&self, address: u64) -> bool;
+    /// Is there a function of this name, or one whose name matches, that can be traced?
+    fn has_functions(&self, _pattern: &str) -> bool {
+        false
+    }
     /// What is known of functions' arguments and of types.
     fn types(&self) -> TypeTable<'_> {
         TypeTable::EMPTY
@@ -64,6 +68,8 @@ pub enum Place {
         /// The address of that byte.
         address: u64,
     },
+    /// The functions whose names match, or the tracepoint of this name.
+    Pattern(String),
     /// A symbol of a module, to be looked up when the module is there.
     Module {
         /// `MODULE:SYMBOL` as typed.
@@ -74,11 +80,11 @@ pub enum Place {
 }
 
 impl Place {
-    /// The address, unless it lies in a module.
+    /// The address, if it has one.
     pub const fn address(&self) -> Option<u64> {
         match *self {
             Place::Address(address) | Place::Symbol { address, .. } => Some(address),
-            Place::Module { .. } => None,
+            Place::Module { .. } | Place::Pattern(_) => None,
         }
     }
 
@@ -86,14 +92,14 @@ impl Place {
     pub fn symbol(&self) -> Option<&str> {
         match self {
             Place::Address(_) => None,
-            Place::Symbol { name, .. } | Place::Module { name, .. } => Some(name),
+            Place::Symbol { name, .. } | Place::Module { name, .. } | Place::Pattern(name) => Some(name),
         }
     }
 
     /// The offset from the symbol; 0 for an address.
     pub const fn offset(&self) -> u64 {
         match *self {
-            Place::Address(_) => 0,
+            Place::Address(_) | Place::Pattern(_) => 0,
             Place::Symbol { offset, .. } | Place::Module { offset, .. } => offset,
         }
     }
@@ -103,6 +109,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Address(address) => write!(f, "0x{address:016x}"),
+            Place::Pattern(name) => f.write_str(name),
             Place::Symbol { name, offset, .. } | Place::Module { name, offset } => {
                 f.write_str(name)?;
                 // The last sign of a module's name would else be read as that of the offset. A symbol of the kernel is

@@ -13,6 +13,8 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "fprobe/entry-empty", run: |b| hit(b, Ends::Entry) },
     Bench { name: "fprobe/exit-empty", run: |b| hit(b, Ends::Exit) },
     Bench { name: "fprobe/both", run: |b| hit(b, Ends::Both) },
+    Bench { name: "fprobe/event-record", run: |b| record(b, "work_add") },
+    Bench { name: "fprobe/event-record-return", run: |b| record(b, "work_add%return") },
 ];
 
 /// Does nothing.
@@ -35,5 +37,13 @@ fn hit(b: &mut Bencher, ends: Ends) -> BenchResult {
     };
     b.extra(1000, call, || {
         Fprobe::register(Arc::new(Empty), ends, by_glob("work_add", None)).map_err(|_| Skip("not registered"))
+    })
+}
+
+/// An event of a function.
+fn record(b: &mut Bencher, place: &str) -> BenchResult {
+    let f = black_box(work_add as extern "C" fn(u64, u64) -> u64);
+    super::event::record_calls(b, 'f', place, || {
+        black_box(black_box(f)(2, 40));
     })
 }

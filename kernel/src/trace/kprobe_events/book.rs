@@ -20,9 +20,10 @@ use alloc::vec::Vec;
 use tracecore::errno::Errno;
 use tracecore::event::{Class, PROBE_ARGS_AT, RETURN_ARGS_AT, probe_class};
 use tracecore::fetch::Program;
-use tracecore::probe::{self, Blame, Definition, ErrorKind, ProbeError, Removal};
+use tracecore::probe::{self, Blame, Definition, ErrorKind, Kind, ProbeError, Removal};
 
 use super::SUBSYSTEM;
+use super::functions::{self, FunctionProbe, TracepointProbe};
 use super::recorder::{Recorder, Recording};
 use super::returns::{self, ReturnRecorder};
 use crate::kprobes::{self, Kprobe};
@@ -47,6 +48,8 @@ impl Probe {
         match &self.hook {
             Hook::Entry(_, recorder) => recorder.hits(),
             Hook::Return(_, recorder) => recorder.hits(),
+            Hook::Function(probe) => probe.hits(),
+            Hook::Tracepoint(probe) => probe.hits(),
         }
     }
 
@@ -55,20 +58,34 @@ impl Probe {
         match &self.hook {
             Hook::Entry(kprobe, _) => kprobe.missed(),
             Hook::Return(kretprobe, _) => kretprobe.missed_in_all(),
+            Hook::Function(probe) => probe.missed().sum(),
+            Hook::Tracepoint(_) => 0,
         }
     }
 
     fn kprobe(&self) -> Option<&Kprobe> {
         match &self.hook {
             Hook::Entry(kprobe, _) => Some(kprobe),
-            Hook::Return(..) => None,
+            _ => None,
         }
     }
 
     fn kretprobe(&self) -> Option<&Kretprobe> {
         match &self.hook {
-            Hook::Entry(..) => None,
             Hook::Return(kretprobe, _) => Some(kretprobe),
+            _ => None,
+        }
+    }
+
+    /// Switches it by itself.
+    fn switch(&self, on: bool) -> Result<(), Errno> {
+        match &self.hook {
+            Hook::Entry(kprobe, _) if on => kprobe.arm().map_err(kprobes::Refusal::errno),
+            Hook::Entry(kprobe, _) => kprobe.disarm().map_err(kprobes::Refusal::errno),
+            Hook::Return(kretprobe, _) if on => kretprobe.arm().map_err(rethook::Refusal::errno),
+            Hook::Return(kretprobe, _) => kretprobe.disarm().map_err(rethook::Refusal::errno),
+            Hook::Function(probe) => probe.switch(on),
+            Hook::Tracepoint(probe) => probe.switch(on),
         }
     }
 }
@@ -77,6 +94,8 @@ impl Probe {
 enum Hook {
     Entry(Kprobe, Arc<Recorder>),
     Return(Kretprobe, Arc<ReturnRecorder>),
+    Function(FunctionProbe),
+    Tracepoint(TracepointProbe),
 }
 
 /// What the probes of an event have missed.
@@ -86,6 +105,8 @@ pub(super) struct MissedByEvent {
     pub(super) hits: u64,
     /// Returns that were not caught although the entry was hit.
     pub(super) returns: rethook::Missed,
+    /// Calls of functions of which an fprobe was not told.
+    pub(super) calls: rethook::Missed,
 }
 
 impl MissedByEvent {
@@ -96,6 +117,8 @@ impl MissedByEvent {
                 self.hits += kretprobe.missed_at_entry();
                 self.returns += kretprobe.missed();
             }
+            Hook::Function(probe) => self.calls += probe.missed(),
+            Hook::Tracepoint(_) => {}
         }
     }
 }
@@ -138,6 +161,9 @@ fn switch_all(probes: &BTreeMap<u64, Arc<Probe>>, on: bool) -> Result<(), Errno>
     returns.try_reserve_exact(probes.len()).map_err(|_| Errno::ENOMEM)?;
     entries.extend(probes.values().filter_map(|probe| probe.kprobe()));
     returns.extend(probes.values().filter_map(|probe| probe.kretprobe()));
+    if entries.is_empty() && returns.is_empty() {
+        return switch_each(probes, on);
+    }
     if on {
         kprobes::arm_all(&entries).map_err(kprobes::Refusal::errno)?;
         rethook::arm_all(&returns).map_err(rethook::Refusal::errno)
@@ -145,6 +171,19 @@ fn switch_all(probes: &BTreeMap<u64, Arc<Probe>>, on: bool) -> Result<(), Errno>
         kprobes::disarm_all(&entries).map_err(kprobes::Refusal::errno)?;
         rethook::disarm_all(&returns).map_err(rethook::Refusal::errno)
     }
+}
+
+/// The same for those that have no batch: one after the other, and all of them or none.
+fn switch_each(probes: &BTreeMap<u64, Arc<Probe>>, on: bool) -> Result<(), Errno> {
+    for (at, probe) in probes.values().enumerate() {
+        if let Err(e) = probe.switch(on) {
+            for done in probes.values().take(at) {
+                done.switch(!on)?;
+            }
+            return Err(e);
+        }
+    }
+    Ok(())
 }
 
 /// An event that lines have defined.
@@ -157,6 +196,22 @@ struct Book {
     events: BTreeMap<String, BTreeMap<String, Defined>>,
     order: BTreeMap<u64, Arc<Probe>>,
     next: u64,
+}
+
+/// Which probes a file is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those of `kprobe_events`.
+    Kprobes,
+    /// Those of `dynamic_events`.
+    All,
+}
+
+impl Which {
+    /// Is it about this one?
+    pub(super) fn has(self, definition: &Definition) -> bool {
+        self == Self::All || definition.is_kprobe()
+    }
 }
 
 /// Held while lines are worked on.
@@ -195,7 +250,12 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
         Some(defined) => {
             let siblings = defined.switch.siblings.lock();
             let definitions: Vec<_> = siblings.probes.values().map(|probe| &probe.definition).collect();
-            probe::join(&definition, &definitions, line)?;
+            // Linux has another number for these.
+            let number = |error: ProbeError| match functions::is_one(&definition) {
+                true => error.with_errno(Errno::EINVAL),
+                false => error,
+            };
+            probe::join(&definition, &definitions, line).map_err(number)?;
         }
         None if events::exists(&definition.group, &definition.event) => {
             let blame = Blame { kind: ErrorKind::EventExists, column: 0 };
@@ -204,7 +264,9 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
         None => {}
     }
     let args_at = if is_return { RETURN_ARGS_AT } else { PROBE_ARGS_AT };
-    let program = Program::compile(&definition.args, args_at, is_return)
+    // The arguments of a tracepoint are kept like those of a call that returns.
+    let keeps = is_return || matches!(definition.kind, Kind::Tracepoint);
+    let program = Program::compile(&definition.args, args_at, keeps)
         .map_err(|_| probe::place_error(line, ErrorKind::EventTooBig))?;
     let (id, filter) = match existing {
         Some(defined) => (defined.class.id, defined.switch.filter.clone()),
@@ -212,15 +274,18 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
     };
     let name = events::name(&definition.group, &definition.event);
     // A module's symbol has no address: there are no modules.
-    let addr =
-        definition.place.address().ok_or_else(|| probe::place_error(line, ErrorKind::BadProbeAddress))?;
+    let addr = definition.place.address().ok_or_else(|| probe::place_error(line, ErrorKind::BadProbeAddress));
     let recording = Recording::new(id, program, filter.clone(), name);
-    let hook = if is_return {
+    let hook = if matches!(definition.kind, Kind::Tracepoint) {
+        Hook::Tracepoint(TracepointProbe::new(line, &definition, recording)?)
+    } else if functions::is_one(&definition) {
+        Hook::Function(FunctionProbe::new(line, &definition, recording)?)
+    } else if is_return {
         let recorder = Arc::new(ReturnRecorder::new(recording));
-        Hook::Return(returns::register(line, addr, &definition, recorder.clone())?, recorder)
+        Hook::Return(returns::register(line, addr?, &definition, recorder.clone())?, recorder)
     } else {
         let recorder = Arc::new(Recorder::new(recording));
-        let kprobe = Kprobe::register(addr as usize, recorder.clone()).map_err(|refusal| {
+        let kprobe = Kprobe::register(addr? as usize, recorder.clone()).map_err(|refusal| {
             log::warn!("{SUBSYSTEM}: {} cannot be probed: {refusal}", definition.place);
             ProbeError { errno: refusal.errno(), ..probe::place_error(line, ErrorKind::RegistrationFailed) }
         })?;
@@ -232,11 +297,7 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
         Some(defined) => {
             let mut siblings = defined.switch.siblings.lock();
             if siblings.on {
-                match &probe.hook {
-                    Hook::Entry(kprobe, _) => kprobe.arm().map_err(kprobes::Refusal::errno),
-                    Hook::Return(kretprobe, _) => kretprobe.arm().map_err(rethook::Refusal::errno),
-                }
-                .map_err(ProbeError::silent)?;
+                probe.switch(true).map_err(ProbeError::silent)?;
             }
             siblings.probes.insert(number, probe.clone());
         }
@@ -259,9 +320,10 @@ pub(super) fn define(line: &str, mut definition: Definition, held: bool) -> Resu
 /// # Errors
 /// ENOENT when there is none. EBUSY at the first that is the last of an event that is on, or that a guard holds; those
 /// before it are gone then.
-pub(super) fn remove(removal: &Removal) -> Result<(), Errno> {
+pub(super) fn remove(removal: &Removal, which: Which) -> Result<(), Errno> {
     let mut book = BOOK.lock();
-    let numbers = book.matching(removal);
+    let mut numbers = book.matching(removal);
+    numbers.retain(|number| book.order.get(number).is_some_and(|probe| which.has(&probe.definition)));
     if numbers.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -273,15 +335,19 @@ pub(super) fn remove(removal: &Removal) -> Result<(), Errno> {
 /// # Errors
 /// EBUSY when an event is on or a guard holds one; nothing is changed then. (One that is switched on while others are
 /// being removed stays, with those behind it.)
-pub(super) fn remove_all() -> Result<(), Errno> {
+pub(super) fn remove_all(which: Which) -> Result<(), Errno> {
     let mut book = BOOK.lock();
-    let is_on = |defined: &Defined| defined.switch.siblings.lock().on;
+    let is_on = |defined: &Defined| {
+        let siblings = defined.switch.siblings.lock();
+        siblings.on && siblings.probes.values().any(|probe| which.has(&probe.definition))
+    };
+    let mut meant = book.order.iter().filter(|(_, probe)| which.has(&probe.definition));
     if book.events.values().flat_map(BTreeMap::values).any(is_on)
-        || book.order.values().any(|probe| probe.held)
+        || meant.clone().any(|(_, probe)| probe.held)
     {
         return Err(Errno::EBUSY);
     }
-    let numbers: Vec<u64> = book.order.keys().copied().collect();
+    let numbers: Vec<u64> = meant.by_ref().map(|(number, _)| *number).collect();
     numbers.into_iter().try_for_each(|number| book.take_out(number, false))
 }
 

@@ -3,7 +3,7 @@
 use tracecore::errno::Errno;
 use tracecore::probe::ProbeError;
 
-use super::{SUBSYSTEM, book, define};
+use super::{SUBSYSTEM, book, define_any};
 
 /// A probe that a line has defined and that lives as long as this does.
 ///
@@ -14,17 +14,17 @@ use super::{SUBSYSTEM, book, define};
 /// drop(probe);
 /// ```
 ///
-/// It is listed in `kprobe_events`, but a user cannot remove it: that is answered with EBUSY.
+/// It is listed in `dynamic_events`, but a user cannot remove it: that is answered with EBUSY.
 #[derive(Debug)]
 pub(crate) struct EventProbe(u64);
 
 impl EventProbe {
-    /// Defines a probe by a line of `kprobe_events`, off.
+    /// Defines a probe by a line of `dynamic_events`, off.
     ///
     /// # Errors
     /// What is wrong with the line, and where; EINVAL for one that defines nothing.
     pub(crate) fn define(line: &str) -> Result<Self, ProbeError> {
-        define(line, true)?.map(Self).ok_or(ProbeError::silent(Errno::EINVAL))
+        define_any(line, true)?.map(Self).ok_or(ProbeError::silent(Errno::EINVAL))
     }
 
     /// Switches the event on, with all its probes.

@@ -25,11 +25,41 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "guard_removes_its_probe", run: guard_removes_its_probe },
     Test { name: "guard_is_not_removed_by_lines", run: guard_is_not_removed_by_lines },
     Test { name: "joined_while_on", run: joined_while_on },
+    Test { name: "functions_at_both_ends", run: functions_at_both_ends },
     Test { name: "many_are_found_by_name", run: many_are_found_by_name },
     Test { name: "bad_pointers_are_faults", run: bad_pointers_are_faults },
     Test { name: "texts_are_bounded", run: texts_are_bounded },
     Test { name: "a_text_that_changes_while_it_is_read", run: a_text_that_changes_while_it_is_read },
 ];
+
+/// Every call of a function is a hit or a miss at each end, and lines of `kprobe_events` do not touch these.
+fn functions_at_both_ends(t: &mut TestCtx<'_>) -> TestResult {
+    let define = |t: &mut TestCtx<'_>, line: &str| {
+        EventProbe::define(line).map_err(|e| t.fail(file!(), line!(), format_args!("{line}: {e}")))
+    };
+    let entry = define(t, "f:test/entry work_fib n=$arg1")?;
+    let exit = define(t, "f:test/exit work_fib%return r=$retval n=$arg1")?;
+    let some = define(t, "f:test/some work_fi?")?;
+    for probe in [&entry, &exit, &some] {
+        check_eq!(t, probe.enable(), Ok(()));
+    }
+    fib(10);
+    for probe in [&entry, &exit, &some] {
+        check_eq!(t, probe.counts(), (177, 0));
+        check_eq!(t, probe.disable(), Ok(()));
+    }
+    fib(10);
+    check_eq!(t, exit.counts(), (177, 0));
+    check_eq!(t, book::remove_all(book::Which::Kprobes), Ok(()));
+    check_eq!(t, book::remove_all(book::Which::All), Err(Errno::EBUSY));
+    let other = EventProbe::define("p:test/entry work_fib+8 n=%x0").map_err(|e| e.errno);
+    check_eq!(t, other.err(), Some(Errno::EEXIST));
+    let lines = listed();
+    check!(t, lines.iter().any(|line| line == "f:test/exit work_fib%return r=$retval n=$arg1"));
+    drop((entry, exit, some));
+    check!(t, listed().is_empty());
+    Ok(())
+}
 
 fn add(n: u64) {
     black_box(black_box(work_add as extern "C" fn(u64, u64) -> u64)(n, 1));
@@ -86,7 +116,7 @@ fn guard_is_not_removed_by_lines(t: &mut TestCtx<'_>) -> TestResult {
     let probe = guard(t, "p:test/both work_add+8")?;
     check_eq!(t, command("p:test/both work_fib+8"), Ok(()));
     check_eq!(t, command("-:test/both work_add+8"), Err(Errno::EBUSY));
-    check_eq!(t, book::remove_all(), Err(Errno::EBUSY));
+    check_eq!(t, book::remove_all(book::Which::All), Err(Errno::EBUSY));
     check_eq!(t, listed().len(), 2);
     check_eq!(t, command("-:test/both work_fib+8"), Ok(()));
     check_eq!(t, command("-:test/both"), Err(Errno::EBUSY));
