@@ -236,6 +236,8 @@ pub struct Function<'a> {
     /// What it returns.
     pub result: Outcome,
     count: u32,
+    /// Its parameters are words in their order.
+    words: bool,
     table: TypeTable<'a>,
     at: usize,
 }
@@ -350,7 +352,7 @@ impl<'a> TypeTable<'a> {
             1 => Outcome::Nothing,
             ty => Outcome::Value(type_id(ty - 2)?),
         };
-        Some(Function { result, count, table: self, at })
+        Some(Function { result, count, words: false, table: self, at })
     }
 
     /// What a type is made of.
@@ -427,7 +429,27 @@ impl<'a> TypeTable<'a> {
 impl<'a> Function<'a> {
     /// Its parameters in their order, those whose place is known.
     pub fn params(&self) -> Params<'a> {
-        Params { table: self.table, left: self.count.min(PARAMS_MAX as u32), at: self.at }
+        let left = self.count.min(PARAMS_MAX as u32);
+        Params { table: self.table, left, at: self.at, words: self.words, word: 0 }
+    }
+
+    /// The same function as one whose arguments are handed on as words, one each, without the last: so a tracepoint
+    /// passes them to those who do not know its types. `None` if not all of them are known.
+    pub fn as_words(mut self) -> Option<Self> {
+        let mut next = 0;
+        for param in self.params() {
+            let (first, behind) = match param.place {
+                Place::Register(x) | Place::Memory(x) => (x, x + 1),
+                Place::Pair(low, high) if high == low + 1 => (low, high + 1),
+                Place::Pair(..) => return None,
+            };
+            if first != next {
+                return None;
+            }
+            next = behind;
+        }
+        (self.count, self.words) = (self.count.checked_sub(1)?, true);
+        Some(self)
     }
 
     /// The parameter of this name.
@@ -443,6 +465,8 @@ pub struct Params<'a> {
     table: TypeTable<'a>,
     left: u32,
     at: usize,
+    words: bool,
+    word: u8,
 }
 
 impl<'a> Iterator for Params<'a> {
@@ -455,6 +479,9 @@ impl<'a> Iterator for Params<'a> {
         let ty = type_id(varint(bytes, &mut self.at)?)?;
         let place = Place::from_byte(*bytes.get(self.at)?)?;
         self.at += 1;
+        let place = if self.words { Place::Register(self.word) } else { place };
+        // At most PARAMS_MAX of them.
+        self.word += 1;
         Some(Param { name, ty, place })
     }
 }

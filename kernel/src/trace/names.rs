@@ -8,7 +8,7 @@ use tracecore::symbolize::{SymbolAt, Symbolizer};
 use tracecore::typetab::TypeTable;
 
 use crate::arch::{mmu, probe_read};
-use crate::{ftrace, ksyms, ktypes};
+use crate::{ftrace, ksyms, ktypes, tracepoint};
 
 /// The longest text of the image that is shown.
 const MAX_CONSTANT: u64 = 256;
@@ -57,6 +57,10 @@ impl Resolver for Kernel {
 
     fn has_functions(&self, pattern: &str) -> bool {
         !ftrace::fprobe::by_glob(pattern, None).is_empty()
+    }
+
+    fn tracepoint(&self, name: &str) -> Option<u64> {
+        tracepoint::find(name).map(|point| point.raw().addr() as u64)
     }
 
     fn types(&self) -> TypeTable<'_> {

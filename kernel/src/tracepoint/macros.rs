@@ -179,8 +179,17 @@ macro_rules! define_point {
             }
         }
 
+        // Two of the same code would be made one, and the debug information of one be lost: who asks for the names and
+        // types of a tracepoint's arguments looks here. A comment for the assembler makes each its own.
         #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
         fn raw($($arg: $ty,)* data: *const ()) {
+            // SAFETY: no instruction.
+            unsafe {
+                core::arch::asm!(
+                    concat!("// ", stringify!($system), ":", stringify!($name)),
+                    options(nomem, nostack, preserves_flags)
+                );
+            }
             // SAFETY: `raw::attach` makes the targets with this function, and their data is a listener.
             let listener = unsafe { &*data.cast::<$crate::tracepoint::raw::Listener>() };
             listener.hear(&[$($crate::tracepoint::raw::Word::word($arg)),*]);

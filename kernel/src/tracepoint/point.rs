@@ -176,7 +176,7 @@ impl Tracepoint {
     }
 
     /// What its words are handed to.
-    pub(super) fn raw(&self) -> *const () {
+    pub(crate) fn raw(&self) -> *const () {
         self.raw
     }
 

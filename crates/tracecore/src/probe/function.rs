@@ -16,6 +16,7 @@ use super::named::Names;
 use super::place::{LookupError, Place, Resolver};
 use super::{Definition, Kind, MAX_ARGS, MAX_EVENT_NAME_LEN, Words, name, parse_args};
 use crate::errno::Errno;
+use crate::typetab::Function;
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -64,10 +65,14 @@ pub(super) fn parse(
         }
         is_return = true;
     }
+    let table = resolver.types();
     let (place, function) = if is_tracepoint {
-        (tracepoint(symbol, column)?, None)
+        // The function that hands its arguments on as words tells what they are.
+        let words = resolver.tracepoint(symbol).and_then(|start| table.function(start));
+        (tracepoint(symbol, column)?, words.and_then(Function::as_words))
     } else {
-        functions(symbol, column, resolver)?
+        let (place, start) = functions(symbol, column, resolver)?;
+        (place, start.and_then(|start| table.function(start)))
     };
     let default = if is_tracepoint { TRACEPOINT_GROUP } else { FUNCTION_GROUP };
     let (group, event) = match names {
@@ -78,8 +83,7 @@ pub(super) fn parse(
         Some(event) => event.to_string(),
         None => generate(symbol, is_tracepoint, is_return),
     };
-    let table = resolver.types();
-    let names = Names { table, function: function.and_then(|start| table.function(start)) };
+    let names = Names { table, function };
     let scope = Scope { is_return, at_entry: true, registers: false, names };
     let list = parse_args(args, words, scope, resolver)?;
     Ok(Definition {

@@ -219,7 +219,8 @@ impl<'t> Names<'t> {
         let in_memory = matches!(at, At::Memory(..));
         let mut text = match shape {
             Shape::Pointer { to } if self.is_byte(to) => Some(AsText::Pointed),
-            Shape::Array { of, .. } if in_memory && self.is_byte(of) => Some(AsText::Here),
+            // Bytes may be kept in larger numbers.
+            Shape::Array { of, .. } if in_memory && self.is_number(of) => Some(AsText::Here),
             _ => None,
         };
         let mut stored = self.stored(shape);
@@ -239,6 +240,11 @@ impl<'t> Names<'t> {
             (At::Pair(low, _), _) => {
                 stored = Type::DEFAULT;
                 argument(low)
+            }
+            (At::Value(expr), Shape::Text { .. }) => {
+                // The address alone: how long it is nobody has said.
+                stored = Type::DEFAULT;
+                expr
             }
             (At::Value(expr), _) => expr,
         };
@@ -267,6 +273,10 @@ impl<'t> Names<'t> {
 
     fn is_byte(&self, ty: TypeId) -> bool {
         matches!(self.table.core_shape(ty), Some(Shape::Int { size: 1, .. }))
+    }
+
+    fn is_number(&self, ty: TypeId) -> bool {
+        matches!(self.table.core_shape(ty), Some(Shape::Int { .. }))
     }
 
     fn has_fields(&self, ty: TypeId) -> bool {

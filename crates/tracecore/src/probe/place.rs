@@ -48,6 +48,10 @@ pub trait Resolver {
     fn has_functions(&self, _pattern: &str) -> bool {
         false
     }
+    /// Where the function begins that takes the arguments of this tracepoint, and one behind them.
+    fn tracepoint(&self, _name: &str) -> Option<u64> {
+        None
+    }
     /// What is known of functions' arguments and of types.
     fn types(&self) -> TypeTable<'_> {
         TypeTable::EMPTY

@@ -154,6 +154,27 @@ fn lying_tables_yield_nothing() {
     }
 }
 
+#[test]
+fn arguments_as_words_are_in_order_and_without_the_last() {
+    use Place::{Memory, Pair, Register};
+    let read = |places: &[Place]| {
+        let params =
+            places.iter().enumerate().map(|(n, place)| (format!("a{n}"), TypeId(0), *place)).collect();
+        let function = Function { start: BASE, result: Outcome::Nothing, params };
+        let bytes = encode(vec![function], &types()).unwrap();
+        let function = TypeTable::parse(&bytes).unwrap().function(BASE).unwrap().as_words()?;
+        Some(function.params().map(|p| (String::from(p.name), p.place)).collect::<Vec<_>>())
+    };
+    let words = |count: u8| Some((0..count).map(|n| (format!("a{n}"), Register(n))).collect::<Vec<_>>());
+    assert_eq!(read(&[Register(0), Pair(1, 2), Memory(3), Register(4)]), words(3));
+    assert_eq!(read(&[Register(0)]), words(0));
+    assert_eq!(read(&[]), None);
+    // One that is not known would make the others' numbers wrong.
+    assert_eq!(read(&[Register(0), Register(2), Register(3)]), None);
+    assert_eq!(read(&[Register(1), Register(2)]), None);
+    assert_eq!(read(&[Pair(0, 2), Register(3)]), None);
+}
+
 /// A type that is made of itself has no size, and no end is waited for.
 #[test]
 fn circles_end() {

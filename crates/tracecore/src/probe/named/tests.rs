@@ -3,7 +3,10 @@
 //! Not among the lines: errors of words behind `$arg*`. Linux counts words as if those that it stands for were in the line,
 //! and its caret is behind it; here it is under the word.
 
-use super::super::{Command, Definition, ErrorKind, Expr, LookupError, Resolver, Source, Symbol, parse_line};
+use super::super::{
+    Command, Definition, ErrorKind, Expr, LookupError, Resolver, Source, Symbol, parse_dynamic_line,
+    parse_line,
+};
 use crate::event::probe_class;
 use crate::typetab::encode::{Function, Type, encode};
 use crate::typetab::{Outcome, Place, TypeId, TypeTable};
@@ -17,8 +20,16 @@ const GOLDEN: &str = include_str!("golden.tsv");
 
 /// Functions begin here, one after the other.
 const BASE: u64 = 0xffff_8000_8000_0000;
-const FUNCTIONS: [&str; 7] =
-    ["do_sys_openat2", "vfs_read", "wake_up_process", "schedule", "slices", "wrapped", "vectors"];
+const FUNCTIONS: [&str; 8] = [
+    "do_sys_openat2",
+    "vfs_read",
+    "wake_up_process",
+    "schedule",
+    "slices",
+    "wrapped",
+    "vectors",
+    "switch::raw",
+];
 
 const S32: TypeId = TypeId(0);
 const U32: TypeId = TypeId(1);
@@ -138,6 +149,16 @@ fn table() -> Vec<u8> {
             ],
         ),
         function(5, Outcome::Value(LINE_AT), &[("line", SHARED, x(0)), ("none", NOTHING_AT, x(1))]),
+        function(
+            7,
+            Outcome::Nothing,
+            &[
+                ("preempted", U32, x(0)),
+                ("name", TEXT, Place::Pair(1, 2)),
+                ("prev", TASK_AT, x(3)),
+                ("data", NOTHING_AT, x(4)),
+            ],
+        ),
     ];
     encode(functions, &types()).expect("a table")
 }
@@ -154,20 +175,24 @@ impl Resolver for World {
         address == BASE
     }
 
+    fn tracepoint(&self, name: &str) -> Option<u64> {
+        self.lookup(&format!("{name}::raw")).ok().map(|found| found.address)
+    }
+
     fn types(&self) -> TypeTable<'_> {
         TypeTable::parse(&self.0).expect("a good table")
     }
 }
 
 fn probe(line: &str) -> Definition {
-    match parse_line(line, &World(table())) {
+    match parse_dynamic_line(line, &World(table())) {
         Ok(Command::Define(probe)) => probe,
         other => panic!("{line}: {other:?}"),
     }
 }
 
 fn refusal(line: &str) -> (ErrorKind, usize) {
-    let blame = parse_line(line, &World(table())).expect_err(line).log.expect(line);
+    let blame = parse_dynamic_line(line, &World(table())).expect_err(line).log.expect(line);
     (blame.kind, blame.column)
 }
 
@@ -236,6 +261,28 @@ fn fields_are_steps_through_memory() {
     }
     let result = probe("r:a wrapped $retval->words[2]");
     assert_eq!(shown(&result), "arg1=%Lu");
+}
+
+/// A tracepoint hands its arguments on as words: each has the number of its place in the row.
+#[test]
+fn tracepoints_have_names() {
+    let all = probe("t:a switch $arg* prev->pid");
+    assert_eq!(
+        format!("{all}"),
+        "t:tracepoints/a switch preempted=preempted name=name prev=prev arg4=prev->pid"
+    );
+    assert_eq!(shown(&all), "preempted=%u name=0x%Lx prev=0x%Lx arg4=%d");
+    let sources: Vec<_> = all.args.iter().map(|arg| arg.expr.source.clone()).collect();
+    assert_eq!(sources, [0, 1, 2, 2].map(Source::Argument));
+    for (line, kind, column) in [
+        ("t:a switch data", ErrorKind::NoSuchVariable, 11),
+        ("t:a switch prev->nosuch", ErrorKind::NoSuchField, 17),
+        ("t:a switch name:string", ErrorKind::NotForString, 11),
+        ("t:a nosuch x", ErrorKind::NoFunctionInformation, 11),
+        ("t:a nosuch $arg*", ErrorKind::BadVariable, 11),
+    ] {
+        assert_eq!(refusal(line), (kind, column), "{line}");
+    }
 }
 
 #[test]
