@@ -12,8 +12,6 @@ const TASK_WIDTH: usize = 14;
 const COMM_WIDTH: usize = 7;
 /// Columns of a time.
 const TIME_WIDTH: usize = 8;
-/// As many digits of whole microseconds leave no room for a point.
-const WHOLE_DIGITS: usize = 7;
 
 /// From longest to shortest, in nanoseconds.
 const MARKS: [(u64, u8); 6] = [
@@ -27,21 +25,6 @@ const MARKS: [(u64, u8); 6] = [
 
 fn mark(duration_ns: u64) -> u8 {
     MARKS.iter().find(|(longer, _)| duration_ns > *longer).map_or(b' ', |(_, mark)| *mark)
-}
-
-/// Puts a time in microseconds: as many decimals as fit, at most three.
-fn microseconds(duration_ns: u64, out: &mut Vec<u8>) {
-    let start = out.len();
-    put!(out, "{}", duration_ns / 1000);
-    let digits = out.len() - start;
-    if digits < WHOLE_DIGITS {
-        let decimals = alloc::format!(".{:03}", duration_ns % 1000);
-        let room = (TIME_WIDTH - digits).min(decimals.len());
-        out.extend_from_slice(decimals.as_bytes().get(..room).unwrap_or_default());
-    }
-    let width = out.len() - start;
-    put!(out, " us ");
-    out.resize(out.len() + TIME_WIDTH.saturating_sub(width), b' ');
 }
 
 /// Puts a task's name and number.
@@ -115,7 +98,7 @@ impl Graph {
             Some(duration) => {
                 out.push(if self.style.overhead { mark(duration) } else { b' ' });
                 out.push(b' ');
-                microseconds(duration, out);
+                crate::text::duration(duration, out);
                 put!(out, "|  ");
             }
         }
