@@ -97,6 +97,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "fat", tests: fs::fat::selftest::TESTS },
     Group { name: "trace", tests: crate::trace::selftest::TESTS },
     Group { name: "ring", tests: crate::trace::nested::selftest::TESTS },
+    Group { name: "function_tracers", tests: crate::trace::functions::selftest::TESTS },
     Group { name: "kprobe_events", tests: crate::trace::kprobe_events::selftest::TESTS },
     Group { name: "shell", tests: shell::selftest::TESTS },
 ];

@@ -45,7 +45,7 @@ mod dump;
 mod errors;
 mod events;
 mod filters;
-mod functions;
+pub(crate) mod functions;
 mod gate;
 mod graph;
 pub(crate) mod kprobe_events;

@@ -10,8 +10,6 @@ use alloc::vec::Vec;
 const TASK_WIDTH: usize = 14;
 /// Letters of the name.
 const COMM_WIDTH: usize = 7;
-/// Columns of a time.
-const TIME_WIDTH: usize = 8;
 
 /// From longest to shortest, in nanoseconds.
 const MARKS: [(u64, u8); 6] = [

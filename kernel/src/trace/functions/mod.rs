@@ -21,6 +21,7 @@ mod files;
 mod filter;
 mod profile;
 mod repeats;
+pub(crate) mod selftest;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
