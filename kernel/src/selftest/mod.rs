@@ -96,6 +96,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "fs", tests: fs::selftest::TESTS },
     Group { name: "fat", tests: fs::fat::selftest::TESTS },
     Group { name: "trace", tests: crate::trace::selftest::TESTS },
+    Group { name: "function_graph", tests: crate::trace::graph::selftest::TESTS },
     Group { name: "ring", tests: crate::trace::nested::selftest::TESTS },
     Group { name: "function_tracers", tests: crate::trace::functions::selftest::TESTS },
     Group { name: "kprobe_events", tests: crate::trace::kprobe_events::selftest::TESTS },

@@ -47,7 +47,7 @@ mod events;
 mod filters;
 pub(crate) mod functions;
 mod gate;
-mod graph;
+pub(crate) mod graph;
 pub(crate) mod kprobe_events;
 mod marker;
 mod misses;

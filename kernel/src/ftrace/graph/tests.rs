@@ -10,12 +10,11 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracecore::errno::Errno;
 
 use super::{Call, Graph, MADE, Returned, Verdict, keep, kept};
-use crate::arch::cpu;
 use crate::ftrace::regs::{Entry, Return};
 use crate::ftrace::{FtraceRegs, SiteSet, listeners, site_of, sites};
 use crate::ksyms;
 use crate::rethook::{Listener, MAX_DATA_WORDS, Missed, SHADOW_BYTES};
-use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
+use crate::selftest::{Load, Stop, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::CpuPin;
 use crate::task::{self, Prio};
 use crate::workload::{work_add, work_fact, work_fib, work_tail};
@@ -476,49 +475,11 @@ fn ops_are_used_again(t: &mut TestCtx<'_>) -> TestResult {
     Ok(())
 }
 
-/// Tasks that call work_fib on every CPU until told to stop, and count.
-struct Load {
-    stop: Arc<AtomicBool>,
-    tasks: Vec<task::TaskRef>,
-    calls: Arc<AtomicU64>,
-    wrong: Arc<AtomicU64>,
-}
-
 /// `work_fib(FIB)` is 9 calls.
 const FIB: u64 = 4;
 
-impl Load {
-    fn start() -> Self {
-        let (stop, calls, wrong) =
-            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let tasks = (0..cpu::online())
-            .filter_map(|on| {
-                let (stop, calls, wrong) = (stop.clone(), calls.clone(), wrong.clone());
-                let work = Box::new(move || {
-                    let mut n = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        if one(work_fib, FIB) != 3 {
-                            wrong.fetch_add(1, Ordering::Relaxed);
-                        }
-                        n += fib_calls(FIB);
-                    }
-                    calls.fetch_add(n, Ordering::Relaxed);
-                });
-                task::spawn_on("load", Prio::NORMAL, 1 << on, work).ok()
-            })
-            .collect();
-        Self { stop, tasks, calls, wrong }
-    }
-
-    /// Ends the tasks: calls, and wrong results.
-    fn end(self) -> (u64, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        for task in &self.tasks {
-            // Fails for the running task only.
-            let _ = task.join();
-        }
-        (get(&self.calls), get(&self.wrong))
-    }
+fn load() -> Load {
+    Load::start(|_| one(work_fib, FIB) == 3)
 }
 
 /// Users come and go, and change their functions, while every CPU calls. One that stays is told of every call.
@@ -526,7 +487,7 @@ fn changed_under_load(t: &mut TestCtx<'_>) -> TestResult {
     const TIMES: u64 = 30;
     let steady = Pairs::<u64>::new();
     let stays = on(t, &steady, &["work_fib"])?;
-    let load = Load::start();
+    let load = load();
     let (mut refused, mut gone) = (None, Vec::new());
     for n in 0..TIMES {
         let pairs = Pairs::<u32>::new();
@@ -537,7 +498,8 @@ fn changed_under_load(t: &mut TestCtx<'_>) -> TestResult {
         }
         gone.push(pairs);
     }
-    let (calls, wrong) = load.end();
+    let (turns, wrong) = load.end();
+    let calls = turns * fib_calls(FIB);
     check_eq!(t, (refused, wrong), (None, 0));
     let (entries, exits) = steady.counts();
     check_eq!(t, (entries, exits + stays.missed().sum()), (exits, calls));
@@ -553,7 +515,7 @@ fn every_function_under_load(t: &mut TestCtx<'_>) -> TestResult {
     let register = |count: &Arc<Count>| Graph::register("graph_all", count.clone(), SiteSet::all());
     let first = register(&a).map_err(|e| t.fail(file!(), line!(), format_args!("{e:?}")))?;
     let second = register(&b).map_err(|e| t.fail(file!(), line!(), format_args!("{e:?}")))?;
-    let load = Load::start();
+    let load = load();
     let mut ends_right = true;
     for _ in 0..50 {
         let work = Box::new(|| {
@@ -561,7 +523,8 @@ fn every_function_under_load(t: &mut TestCtx<'_>) -> TestResult {
         });
         ends_right &= task::spawn("ends", Prio::NORMAL, work).is_ok_and(|task| task.join() == Ok(7));
     }
-    let (calls, wrong) = load.end();
+    let (turns, wrong) = load.end();
+    let calls = turns * fib_calls(FIB);
     let (missed, dropped) = ((first.missed(), second.missed()), (first.dropped(), second.dropped()));
     drop((first, second));
     let ((entries, exits), (others, _)) = (a.counts(), b.counts());

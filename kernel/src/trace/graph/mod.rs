@@ -21,6 +21,7 @@
 mod choice;
 mod options;
 mod recorder;
+pub(crate) mod selftest;
 
 use alloc::sync::Arc;
 
