@@ -74,6 +74,16 @@ pub(super) fn write_words_here<const N: usize>(pin: &impl Pinned, words: &[u64; 
     rings::this(pin).ok_or(Refused::Off)?.write_words_here(words, clock::now)
 }
 
+/// The same where interrupts are masked and the clock has just been read.
+#[inline(always)]
+pub(super) fn write_words_at<const N: usize>(
+    pin: &impl Pinned,
+    words: &[u64; N],
+    at: u64,
+) -> Result<(), Refused> {
+    rings::this(pin).ok_or(Refused::Off)?.write_words_at(words, at, clock::now)
+}
+
 /// Room for a record in this CPU's ring.
 #[inline(always)]
 pub(super) fn reserve(pin: &impl Pinned, len: usize) -> Result<Reservation<'_>, Refused> {

@@ -73,7 +73,7 @@ impl CpuRing {
     /// for each of the two ways is spared the merging of their results; the other way is
     /// [`reserve`](Self::reserve).
     #[inline(always)]
-    pub(crate) fn reserve_first(&self, len: usize, now: fn() -> u64) -> Option<Reservation<'_>> {
+    pub(crate) fn reserve_first(&self, len: usize, now: impl FnOnce() -> u64) -> Option<Reservation<'_>> {
         // The way of nearly all records; what it does not decide is done again from the start, out of line.
         if (len as u64) < self.limit.load(Relaxed) {
             let start = Pos(self.write.load(Relaxed));
@@ -125,6 +125,27 @@ impl CpuRing {
         now: fn() -> u64,
     ) -> Result<(), Refused> {
         match self.reserve_first(N * 8, now) {
+            Some(record) => {
+                for (index, word) in words.iter().enumerate() {
+                    record.put_own(index, *word);
+                }
+                record.commit();
+                Ok(())
+            }
+            None => self.write_words_slowly(words, now),
+        }
+    }
+
+    /// The same for a recorder that nothing on its CPU interrupts, and that has just taken the time, `at`, for a use of its
+    /// own.
+    #[inline(always)]
+    pub fn write_words_at<const N: usize>(
+        &self,
+        words: &[u64; N],
+        at: u64,
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        match self.reserve_first(N * 8, || at) {
             Some(record) => {
                 for (index, word) in words.iter().enumerate() {
                     record.put_own(index, *word);

@@ -42,12 +42,13 @@ impl Listener for Recorder {
         if wants.is_plain() && around.is_none_or(|around| around & SILENT == 0) {
             comms::note();
             let words = [header(GRAPH_ENTRY_ID, call), call.function(), depth];
-            if buffer::write_words_here(call, &words).is_err() {
+            let now = clock::now();
+            if buffer::write_words_at(call, &words, now).is_err() {
                 // The ring counts what it does not take; a return without an entry would tell nothing.
                 return Verdict::Decline;
             }
             *depth_marks = depth;
-            *began = clock::now();
+            *began = now;
             return Verdict::Keep;
         }
         match choosy(wants, around, depth, call, regs) {
@@ -79,7 +80,7 @@ impl Listener for Recorder {
             now,
         ];
         // A record that is not taken is counted by the ring.
-        let _ = buffer::write_words_here(pin, &words);
+        let _ = buffer::write_words_at(pin, &words, now);
     }
 
     fn data_words(&self) -> usize {
