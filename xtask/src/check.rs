@@ -18,6 +18,7 @@ pub mod floors;
 pub mod free_register;
 pub mod links;
 pub mod probes;
+pub mod reach;
 pub mod sources;
 
 use std::path::{Path, PathBuf};
@@ -66,6 +67,10 @@ pub fn run() -> Result<u8> {
             report(
                 "patchable entries",
                 std::fs::read(&built.elf).map_err(Into::into).and_then(|e| entries::check(&e)),
+            );
+            report(
+                "what calls callbacks is not traced",
+                std::fs::read(&built.elf).map_err(Into::into).and_then(|e| reach::check(&e)),
             );
             report(
                 "branches on static keys",

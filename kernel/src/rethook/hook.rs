@@ -100,6 +100,23 @@ pub(super) enum Slow {
     Active,
 }
 
+/// Counts a call for which the task's shadow stack has no room. Not traced: its own entry would find no room either.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+#[cold]
+#[inline(never)]
+fn no_room(hook: &Hook, shadow: &Shadow) {
+    shadow.count_exhausted();
+    hook.counts.room.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts a call whose task has no shadow stack. Not traced, as above.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+#[cold]
+#[inline(never)]
+fn no_storage(hook: &Hook) {
+    hook.counts.storage.fetch_add(1, Ordering::Relaxed);
+}
+
 impl Hook {
     /// A hook that nothing calls yet. The listener's data must be within [`MAX_DATA_WORDS`].
     pub(super) fn new(listener: Arc<impl Listener + 'static>, max_active: u32) -> Option<Arc<Self>> {
@@ -207,8 +224,8 @@ impl Hook {
         regs: &mut FtraceRegs<regs::Entry>,
         pin: &CpuPin,
     ) {
-        let Some(shadow) = Shadow::current(pin) else { return self.count_no_storage() };
-        let Some(at) = shadow.room(self.data_words) else { return self.count_no_room(shadow) };
+        let Some(shadow) = Shadow::current(pin) else { return no_storage(self) };
+        let Some(at) = shadow.room(self.data_words) else { return no_room(self, shadow) };
         let id = core::ptr::from_ref(self).expose_provenance() as u64;
         let ran = kprobes::as_handler(id, pin, || {
             let call = Call { ip, parent_ip, masks, guards, shadow, hook: self };
@@ -226,21 +243,6 @@ impl Hook {
         if !ran {
             self.count_in_handler();
         }
-    }
-
-    /// Counts a call for which the task's shadow stack has no room.
-    #[cold]
-    #[inline(never)]
-    fn count_no_room(&self, shadow: &Shadow) {
-        shadow.count_exhausted();
-        self.counts.room.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a call whose task has no shadow stack.
-    #[cold]
-    #[inline(never)]
-    fn count_no_storage(&self) {
-        self.counts.storage.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The return of a call whose entry this is. The entry is still on its stack.
