@@ -104,7 +104,9 @@ pub(super) fn index(site: Site) -> Option<usize> {
     entries().binary_search(&(site.function - 8)).ok()
 }
 
-/// The site that the word at `addr` belongs to.
+/// The site that the word at `addr` belongs to. Not compiled into its callers: they would compare what is no address when
+/// there is none, in whatever register that lies.
+#[inline(never)]
 pub(crate) fn site_of(addr: usize) -> Option<Site> {
     let at = entries().partition_point(|first| *first <= addr).checked_sub(1)?;
     let first = *entries().get(at)?;

@@ -77,7 +77,7 @@ pub(crate) trait Listener: Send + Sync {
         false
     }
 
-    /// Words that are kept from entry to return, [`MAX_DATA_WORDS`] at most. Asked once.
+    /// Words that are kept from entry to return, `MAX_DATA_WORDS` at most. Asked once.
     fn data_words(&self) -> usize {
         0
     }

@@ -6,7 +6,7 @@
 //! | `set_ftrace_pid`, `set_ftrace_notrace_pid` | what tracers of functions record | `function-fork` |
 //!
 //! Each list is a bit for every number that a task can have, so it can be changed and asked in any context. While neither
-//! file of a pair has been written to, its lists are not asked: events have a [`gate`](super::gate) that they guard, and the
+//! file of a pair has been written to, its lists are not asked: events have a [`super::gate`] that they guard, and the
 //! tracer `function` another callback. With the option the lists follow the
 //! tasks: a child of a listed task is listed, and a task that ends no longer is. A list whose last task has ended is empty,
 //! but still there: nothing passes the first, everything passes the second.

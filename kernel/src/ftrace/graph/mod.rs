@@ -1,6 +1,6 @@
 //! The graph of functions: their entries and their returns together, for many functions and several users at once.
 //!
-//! An entry is a site's branch ([`ops`](super::ops)); a return is caught by the one return hook there is
+//! An entry is a site's branch ([`super::ops`]); a return is caught by the one return hook there is
 //! ([`rethook`](crate::rethook)), on the task's shadow stack. This room ties the two: a [`Graph`] is a [`Listener`] with a
 //! set of functions.
 //!

@@ -5,7 +5,7 @@
 //!   cat trace_stat/function0               what CPU 0 has seen, the longest first
 //! ```
 //!
-//! A user of the [graph](crate::ftrace::graph): a call is counted at its entry, its time is added at its return, both to the table
+//! A user of [`crate::ftrace::graph`]: a call is counted at its entry, its time is added at its return, both to the table
 //! of the CPU it is on then. A table has a row for each function, found by the function's number. Interrupts are masked
 //! in both, so nothing comes between a load and its store.
 //!

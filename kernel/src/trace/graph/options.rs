@@ -1,7 +1,7 @@
 //! The options of `function_graph`, in Linux's order.
 //!
 //! Most say how records are shown, and can be changed before the same trace is read again. Those that say what is recorded are
-//! in the second list: they make the recorder look closer ([`choice`](super::choice)).
+//! in the second list: they make the recorder look closer ([`super::choice`]).
 
 use tracecore::errno::Errno;
 use tracecore::graph::GraphStyle;
