@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result};
 use gimli::{AttributeValue, UnitOffset};
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use tracecore::typetab::encode::{Function, encode};
 use tracecore::typetab::{Outcome, Place};
 
@@ -71,6 +71,8 @@ pub fn table(elf: &[u8]) -> Result<Vec<u8>> {
     }
     functions.sort_by_key(|found| found.start);
     functions.dedup_by_key(|found| found.start);
+    let shared = shared(&file);
+    functions.retain(|found| !shared.contains(&found.start));
     let mut list = Vec::new();
     for found in &functions {
         let mut params = Vec::new();
@@ -85,6 +87,14 @@ pub fn table(elf: &[u8]) -> Result<Vec<u8>> {
     }
     let types = collector.finish(&mut list)?;
     Ok(encode(list, &types)?)
+}
+
+/// Where functions of the same code begin that were made one: the debug information is that of one of them, and the others'
+/// arguments may have other names and types.
+fn shared(file: &object::File<'_>) -> HashSet<u64> {
+    let mut seen = HashSet::new();
+    let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0);
+    functions.map(|symbol| symbol.address()).filter(|address| !seen.insert(*address)).collect()
 }
 
 /// A function as the debug information has it.

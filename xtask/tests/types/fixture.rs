@@ -70,12 +70,26 @@ pub fn dropped(unused: u64, used: u64) -> u64 {
 }
 
 #[unsafe(no_mangle)]
+#[inline(never)]
+pub fn twin_of_node(node: &Node) -> u64 {
+    black_box(core::ptr::from_ref(node).addr() as u64)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub fn twin_of_large(large: &Large) -> u64 {
+    black_box(core::ptr::from_ref(large).addr() as u64)
+}
+
+#[unsafe(no_mangle)]
 pub fn start(seed: &'static Node) {
     scalars(1, -2, 3, true, 'x');
     slices(black_box("text"), black_box(b"bytes"));
     node(black_box(seed), black_box(Shade::Dark), black_box(Id(4)));
     large(5, black_box(Large([6; 5])));
     dropped(7, black_box(8));
+    twin_of_node(black_box(seed));
+    twin_of_large(&black_box(Large([9; 5])));
 }
 
 #[unsafe(no_mangle)]
