@@ -57,4 +57,4 @@ pub(crate) use ops::{Hit, Ops, Registered, guard, listeners, misses, register, t
 pub(crate) use recursion::{LEVELS, level_of};
 pub(crate) use regs::FtraceRegs;
 pub(crate) use site_set::SiteSet;
-pub(crate) use sites::{Site, init, site_of, sites};
+pub(crate) use sites::{Site, init, site_of, site_of_branch, sites};

@@ -101,7 +101,13 @@ pub(super) fn nth(n: usize) -> Option<Site> {
 
 /// The number of a site.
 pub(super) fn index(site: Site) -> Option<usize> {
-    entries().binary_search(&(site.function - 8)).ok()
+    entries().binary_search(&site.function.wrapping_sub(8)).ok()
+}
+
+/// The site whose branch is the word at `addr`.
+pub(crate) fn site_of_branch(addr: usize) -> Option<Site> {
+    let site = Site { function: addr.checked_sub(4)? };
+    index(site).map(|_| site)
 }
 
 /// The site that the word at `addr` belongs to. Not compiled into its callers: they would compare what is no address when

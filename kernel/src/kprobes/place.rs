@@ -111,7 +111,7 @@ pub(crate) fn check(addr: usize) -> Result<(Insn, Execution), Refusal> {
 
 /// Where a probe on `addr` goes: the word of an entry that is ftrace's is the same place as the function's first.
 pub(super) fn moved(addr: usize) -> usize {
-    crate::ftrace::site_of(addr).filter(|site| addr == site.branch_at()).map_or(addr, |site| site.function)
+    crate::ftrace::site_of_branch(addr).map_or(addr, |site| site.function)
 }
 
 /// The word at `addr` without what probes have put there.
