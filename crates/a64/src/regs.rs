@@ -446,10 +446,10 @@ mod tests {
 
     #[test]
     fn a_call_has_some_of_them() {
-        assert_eq!(
-            (size_of::<CallRegs>(), offset_of!(CallRegs, lr), offset_of!(CallRegs, pc)),
-            (112, 88, 104)
-        );
+        // Two frame records, the function's below its caller's: an unwinder goes upwards.
+        let function = (offset_of!(CallRegs, link), offset_of!(CallRegs, pc));
+        let caller = (offset_of!(CallRegs, fp), offset_of!(CallRegs, lr));
+        assert_eq!((size_of::<CallRegs>(), function, caller), (112, (80, 88), (96, 104)));
         assert_eq!(CallRegs::ROOM.to_string(), "x0-x8,x29,x30,sp,pc");
         let mut all = UserRegs::default();
         RegSet::ALL.iter().for_each(|reg| all.set(reg, 100 + u64::from(reg.index())));
