@@ -106,6 +106,17 @@ impl Alu {
         (Self::Mov, 0xb0, 0),
         (Self::Arsh, 0xc0, 0),
     ];
+
+    /// All of them.
+    pub const ALL: [Self; 14] = {
+        let mut all = [Self::Add; 14];
+        let mut n = 0;
+        while n < all.len() {
+            all[n] = Self::TABLE[n].0;
+            n += 1;
+        }
+        all
+    };
 }
 
 /// What [`Op::End`] makes of the low bytes of a register.
@@ -161,6 +172,17 @@ impl Cond {
         (Self::Slt, 0xc0),
         (Self::Sle, 0xd0),
     ];
+
+    /// All of them.
+    pub const ALL: [Self; 11] = {
+        let mut all = [Self::Eq; 11];
+        let mut n = 0;
+        while n < all.len() {
+            all[n] = Self::TABLE[n].0;
+            n += 1;
+        }
+        all
+    };
 }
 
 /// How many bytes are accessed.
@@ -222,7 +244,7 @@ pub enum Atomic {
 
 impl Atomic {
     const FETCH: i32 = 0x01;
-    const TABLE: &'static [(Self, i32)] = &[
+    pub(crate) const TABLE: &'static [(Self, i32)] = &[
         (Self::Add { fetch: false }, 0x00),
         (Self::Or { fetch: false }, 0x40),
         (Self::And { fetch: false }, 0x50),

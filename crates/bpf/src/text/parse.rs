@@ -322,12 +322,8 @@ impl<'a> Parser<'a> {
         let width = self.atomic_pointer()?;
         let (dst, off) = self.address()?;
         let (token, place) = self.take()?;
-        let known = [Atomic::Add { fetch: false }, Atomic::Or { fetch: false }, Atomic::And { fetch: false }]
-            .into_iter()
-            .chain([Atomic::Xor { fetch: false }]);
-        let is =
-            |atomic: &Atomic| matches!(atomic.arithmetic(), Some((sign, ..)) if token == Token::Sign(sign));
-        let Some(atomic) = { known }.find(is) else { return syntax(place, "expected +=, |=, &= or ^=") };
+        let found = arithmetic(|sign, _, fetch| !fetch && token == Token::Sign(sign));
+        let Some(atomic) = found else { return syntax(place, "expected +=, |=, &= or ^=") };
         Ok(Op::Atomic { width, atomic, dst, off, src: self.register_of(width)? })
     }
 
@@ -450,12 +446,7 @@ impl<'a> Parser<'a> {
             return Ok(Op::LoadImm { dst, imm });
         }
         if let Some(name) = word.strip_prefix("atomic_fetch_") {
-            let known =
-                [Atomic::Add { fetch: true }, Atomic::Or { fetch: true }, Atomic::And { fetch: true }]
-                    .into_iter()
-                    .chain([Atomic::Xor { fetch: true }]);
-            let is = |atomic: &Atomic| matches!(atomic.arithmetic(), Some((_, has, _)) if has == name);
-            let Some(atomic) = { known }.find(is) else {
+            let Some(atomic) = arithmetic(|_, has, fetch| fetch && has == name) else {
                 return syntax(place, "expected add, or, and, xor behind atomic_fetch_");
             };
             self.expect("(")?;
@@ -673,6 +664,12 @@ impl<'a> Parser<'a> {
             Error::Program { line, invalid }
         })
     }
+}
+
+/// The atomic with an operator, a name and a wish for the old value that `is` says are the ones.
+fn arithmetic(is: impl Fn(&'static str, &str, bool) -> bool) -> Option<Atomic> {
+    let mut all = Atomic::TABLE.iter().map(|(atomic, _)| *atomic);
+    all.find(|atomic| atomic.arithmetic().is_some_and(|(sign, name, fetch)| is(sign, name, fetch)))
 }
 
 /// A distance that is known, or 0 for a label, which is remembered.

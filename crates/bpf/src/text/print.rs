@@ -87,24 +87,6 @@ impl Alu {
             Self::Arsh => "s>>=",
         }
     }
-
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Add,
-        Self::Sub,
-        Self::Mul,
-        Self::Div,
-        Self::Sdiv,
-        Self::Or,
-        Self::And,
-        Self::Lsh,
-        Self::Rsh,
-        Self::Mod,
-        Self::Smod,
-        Self::Xor,
-        Self::Mov,
-        Self::Arsh,
-    ];
 }
 
 impl Cond {
@@ -124,25 +106,10 @@ impl Cond {
             Self::Sle => "s<=",
         }
     }
-
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Eq,
-        Self::Gt,
-        Self::Ge,
-        Self::Set,
-        Self::Ne,
-        Self::Sgt,
-        Self::Sge,
-        Self::Lt,
-        Self::Le,
-        Self::Slt,
-        Self::Sle,
-    ];
 }
 
 impl Atomic {
-    /// The operator and the name of those that are an arithmetic operation.
+    /// The operator and the name of those that are an arithmetic operation, and whether the old value is wanted.
     pub(super) const fn arithmetic(self) -> Option<(&'static str, &'static str, bool)> {
         match self {
             Self::Add { fetch } => Some(("+=", "add", fetch)),
