@@ -1,6 +1,6 @@
 //! The interpreter, as it is compiled for the machine.
 
-use super::run;
+use super::cmd::exec::run;
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq};
 
 /// The tests of this room.
