@@ -17,6 +17,7 @@
 //! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
 //! | [`interp`] | runs them |
 //! | [`sandbox`] | memory in which any program can be run |
+//! | [`types`] | what a kernel tells of its types |
 //! | [`verify`] | what can be known without running them |
 //!
 //! Pure: no unsafe, no state, nothing of a machine. What runs in a probe ([`interp`]) allocates nothing and cannot panic.
@@ -33,6 +34,7 @@ pub mod op;
 pub mod program;
 pub mod sandbox;
 pub mod text;
+pub mod types;
 pub mod verify;
 
 pub use insn::Insn;
