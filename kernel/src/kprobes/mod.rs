@@ -72,7 +72,7 @@ pub(crate) use hit::{as_handler, in_handler};
 pub(crate) use list::{list, original};
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{BYTES_PER_PROBE, Flavour, Flow, Handler};
-pub(crate) use register::{Kprobe, arm_all, disarm_all, enabled, set_enabled};
+pub(crate) use register::{Kprobe, arm_all, disarm_all, enabled, hand_over, set_enabled};
 
 use tracecore::errno::Errno;
 

@@ -144,28 +144,45 @@ pub(crate) fn disarm_all(probes: &[&Kprobe]) -> Result<(), Refusal> {
     switch(probes, false)
 }
 
+/// Arms one and disarms the other by one change of the text, which stops the machine once where two would stop it twice. At
+/// the entry of a function it takes two changes: first one is armed, then the other disarmed.
+///
+/// # Errors
+/// Why the one cannot be armed or the other not disarmed. If it says so of the second of two changes, the first has been made.
+pub(crate) fn hand_over(from: &Kprobe, to: &Kprobe) -> Result<(), Refusal> {
+    if from.point.site().or(to.point.site()).is_some() {
+        return to.arm().and_then(|()| from.disarm());
+    }
+    switch_words([(to, true), (from, false)].into_iter(), &[])
+}
+
 fn switch(probes: &[&Kprobe], arm: bool) -> Result<(), Refusal> {
-    let changes = |probe: &Kprobe| probe.entry.is_armed() != arm;
+    let turns = probes.iter().map(|probe| (*probe, arm));
     if probes.iter().all(|probe| probe.point.site().is_none()) {
-        return switch_words(probes, arm, changes, &[]);
+        return switch_words(turns, &[]);
     }
     let mut ways = entry::ways();
-    let change = ways.begin(probes, arm, changes)?;
-    let done = switch_words(probes, arm, changes, change.falling());
+    let change = ways.begin(probes, arm, |probe| changes(&(probe, arm)))?;
+    let done = switch_words(turns, change.falling());
     ways.end(change, done.is_ok());
     done
 }
 
+/// A probe, and whether it is to be armed.
+type Turn<'a> = (&'a Kprobe, bool);
+
+fn changes((probe, arm): &Turn<'_>) -> bool {
+    probe.entry.is_armed() != *arm
+}
+
 /// The part that holds the lock: counts, and makes one change of the words. Points that are `falling` get their breakpoint
 /// though they are armed: their hits came by the site.
-fn switch_words(
-    probes: &[&Kprobe],
-    arm: bool,
-    changes: impl Fn(&Kprobe) -> bool,
+fn switch_words<'a>(
+    turns: impl Iterator<Item = Turn<'a>> + Clone,
     falling: &[Arc<Point>],
 ) -> Result<(), Refusal> {
     let lock = LOCK.lock();
-    let mut patches = patches(probes, arm, &changes)?;
+    let mut patches = patches(turns.clone())?;
     let room = patches.try_reserve(falling.len());
     if room.is_ok() && enabled() {
         patches.extend(falling.iter().map(|point| point.patch(true)));
@@ -173,7 +190,7 @@ fn switch_words(
     let done =
         room.map_err(|_| Refusal::NoMemory).and_then(|()| text::commit(&mut patches).map_err(Refusal::Text));
     if let Err(e) = done {
-        probes.iter().filter(|probe| changes(probe)).for_each(|probe| {
+        turns.filter(changes).for_each(|(probe, arm)| {
             probe.point.count(!arm);
         });
         return Err(e);
@@ -181,17 +198,15 @@ fn switch_words(
     for point in falling {
         point.set_way(false, &lock);
     }
-    for probe in probes.iter().filter(|probe| changes(probe)) {
-        probe.entry.set_armed(arm, &probe.point);
-    }
+    turns.filter(changes).for_each(|(probe, arm)| probe.entry.set_armed(arm, &probe.point));
     Ok(())
 }
 
-/// Counts the probes that `changes` says change and collects the words that change with them.
-fn patches(probes: &[&Kprobe], arm: bool, changes: impl Fn(&Kprobe) -> bool) -> Result<Vec<Patch>, Refusal> {
+/// Counts the probes that change and collects the words that change with them.
+fn patches<'a>(turns: impl Iterator<Item = Turn<'a>> + Clone) -> Result<Vec<Patch>, Refusal> {
     let mut patches = Vec::new();
-    patches.try_reserve_exact(probes.len()).map_err(|_| Refusal::NoMemory)?;
-    for probe in probes.iter().filter(|probe| changes(probe)) {
+    patches.try_reserve_exact(turns.clone().count()).map_err(|_| Refusal::NoMemory)?;
+    for (probe, arm) in turns.filter(changes) {
         if probe.point.count(arm) && enabled() && !probe.point.is_at_site() {
             patches.push(probe.point.patch(arm));
         }

@@ -21,6 +21,7 @@ use tracecore::errno::Errno;
 /// The tests of this file.
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "dropped_is_gone", run: dropped_is_gone },
+    Test { name: "handed_over", run: handed_over },
     Test { name: "a_handler_faults", run: a_handler_faults },
     Test { name: "post_changes_registers", run: post_changes_registers },
     Test { name: "nested_twice", run: nested_twice },
@@ -42,6 +43,25 @@ fn dropped_is_gone(t: &mut TestCtx<'_>) -> TestResult {
     // The place is free for another one at once, while the first is still on its way out.
     drop(armed(t, "work_leaf", BODY, count.clone())?);
     check_eq!(t, listed(), 0);
+    Ok(())
+}
+
+/// One takes over from another: behind the entry, on the same word, and at an entry that has a site.
+fn handed_over(t: &mut TestCtx<'_>) -> TestResult {
+    let body = ksyms::by_name("work_leaf").map_or(0, |symbol| symbol.start as usize) + BODY;
+    let counts: [_; 4] = core::array::from_fn(|_| Arc::new(Count::default()));
+    let mut last = armed(t, "work_leaf", BODY, counts[0].clone())?;
+    for (n, at) in [body + 4, body + 4, body - BODY].into_iter().enumerate() {
+        leaf();
+        let next = Kprobe::register(at, counts[n + 1].clone());
+        let next = next.map_err(|e| t.fail(file!(), line!(), format_args!("{e}")))?;
+        check_eq!(t, kprobes::hand_over(&last, &next), Ok(()));
+        last = next;
+    }
+    leaf();
+    drop(last);
+    leaf();
+    check_eq!(t, counts.each_ref().map(|count| count.hits()), [1; 4]);
     Ok(())
 }
 
