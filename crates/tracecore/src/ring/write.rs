@@ -124,16 +124,7 @@ impl CpuRing {
         words: &[u64; N],
         now: fn() -> u64,
     ) -> Result<(), Refused> {
-        match self.reserve_first(N * 8, now) {
-            Some(record) => {
-                for (index, word) in words.iter().enumerate() {
-                    record.put_own(index, *word);
-                }
-                record.commit();
-                Ok(())
-            }
-            None => self.write_words_slowly(words, now),
-        }
+        self.fill(self.reserve_first(N * 8, now), words, now)
     }
 
     /// The same for a recorder that nothing on its CPU interrupts, and that has just taken the time, `at`, for a use of its
@@ -145,7 +136,17 @@ impl CpuRing {
         at: u64,
         now: fn() -> u64,
     ) -> Result<(), Refused> {
-        match self.reserve_first(N * 8, || at) {
+        self.fill(self.reserve_first(N * 8, || at), words, now)
+    }
+
+    #[inline(always)]
+    fn fill<const N: usize>(
+        &self,
+        reserved: Option<Reservation<'_>>,
+        words: &[u64; N],
+        now: fn() -> u64,
+    ) -> Result<(), Refused> {
+        match reserved {
             Some(record) => {
                 for (index, word) in words.iter().enumerate() {
                     record.put_own(index, *word);

@@ -13,6 +13,7 @@ use super::{Call, Graph, MADE, Returned, Verdict, keep, kept};
 use crate::ftrace::regs::{Entry, Return};
 use crate::ftrace::{FtraceRegs, SiteSet, listeners, site_of, sites};
 use crate::ksyms;
+use crate::rethook::tests::Greedy;
 use crate::rethook::{Listener, MAX_DATA_WORDS, Missed, SHADOW_BYTES};
 use crate::selftest::{Load, Stop, Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::CpuPin;
@@ -449,13 +450,6 @@ fn unregistered_inside(t: &mut TestCtx<'_>) -> TestResult {
 }
 
 fn refusals(t: &mut TestCtx<'_>) -> TestResult {
-    struct Greedy(usize);
-    impl Listener for Greedy {
-        fn exit(&self, _: Returned<'_>, _: &mut FtraceRegs<Return>, _: &CpuPin) {}
-        fn data_words(&self) -> usize {
-            self.0
-        }
-    }
     let refused = |words| Graph::register("graph_test", Arc::new(Greedy(words)), set(&["work_add"])).err();
     check_eq!(t, refused(MAX_DATA_WORDS), None);
     check_eq!(t, refused(MAX_DATA_WORDS + 1), Some(Errno::E2BIG));

@@ -191,14 +191,18 @@ fn what_is_an_entry(t: &mut TestCtx<'_>) -> TestResult {
     Ok(())
 }
 
-fn refusals(t: &mut TestCtx<'_>) -> TestResult {
-    struct Greedy(usize);
-    impl Listener for Greedy {
-        fn exit(&self, _: Returned<'_>, _: &mut FtraceRegs<Return>, _: &CpuPin) {}
-        fn data_words(&self) -> usize {
-            self.0
-        }
+/// Wants so many words for each call.
+pub(crate) struct Greedy(pub(crate) usize);
+
+impl Listener for Greedy {
+    fn exit(&self, _: Returned<'_>, _: &mut FtraceRegs<Return>, _: &CpuPin) {}
+
+    fn data_words(&self) -> usize {
+        self.0
     }
+}
+
+fn refusals(t: &mut TestCtx<'_>) -> TestResult {
     let none = || Arc::new(Count::default());
     fn refused(
         addr: usize,
