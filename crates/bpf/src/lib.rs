@@ -17,6 +17,8 @@
 //! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
 //! | [`interp`] | runs them |
 //! | [`sandbox`] | memory in which any program can be run |
+//! | [`kind`] | where programs are attached, and what they are given there |
+//! | [`helper`] | what they may call |
 //! | [`types`] | what a kernel tells of its types |
 //! | [`verify`] | what can be known without running them |
 //!
@@ -28,8 +30,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod helper;
 pub mod insn;
 pub mod interp;
+pub mod kind;
 pub mod op;
 pub mod program;
 pub mod sandbox;
