@@ -16,6 +16,7 @@
 //! | [`program`] | many of them, with jumps that lead somewhere |
 //! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
 //! | [`interp`] | runs them |
+//! | [`map`] | what programs remember and share |
 //! | [`sandbox`] | memory in which any program can be run |
 //! | [`kind`] | where programs are attached, and what they are given there |
 //! | [`helper`] | what they may call |
@@ -34,6 +35,7 @@ pub mod helper;
 pub mod insn;
 pub mod interp;
 pub mod kind;
+pub mod map;
 pub mod op;
 pub mod program;
 pub mod sandbox;

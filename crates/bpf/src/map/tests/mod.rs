@@ -1,0 +1,3 @@
+//! Maps against models, and under load.
+
+mod hash;
