@@ -135,6 +135,20 @@ impl Scalar {
         Self { wide, low }.settled()
     }
 
+    /// The low `n` bits.
+    pub fn truncate(&self, n: u32) -> Self {
+        match n {
+            64.. => *self,
+            32 => Self::extended(self.low),
+            _ => Self::alu(Width::W64, Alu::And, self, &Self::constant((1 << n) - 1)),
+        }
+    }
+
+    /// The least and the greatest number of the low half, unsigned.
+    pub fn low_bounds(&self) -> (u64, u64) {
+        (self.low.min, self.low.max)
+    }
+
     /// The negative of one of these.
     pub fn neg(&self, width: Width) -> Self {
         Self::alu(width, Alu::Sub, &Self::constant(0), self)
