@@ -53,6 +53,16 @@ pub const fn cbnz(rt: Gpr, offset: i64) -> Result<Insn, EncodeError> {
     imm19(0xb500_0000, offset, rt.bits())
 }
 
+/// `cbz wt, #offset`
+pub const fn cbz_w(rt: Gpr, offset: i64) -> Result<Insn, EncodeError> {
+    imm19(0x3400_0000, offset, rt.bits())
+}
+
+/// `cbnz wt, #offset`
+pub const fn cbnz_w(rt: Gpr, offset: i64) -> Result<Insn, EncodeError> {
+    imm19(0x3500_0000, offset, rt.bits())
+}
+
 /// A word with the number of a bit in b5:b40 and imm14.
 const fn test_bit(base: u32, rt: Gpr, bit: u32, offset: i64) -> Result<Insn, EncodeError> {
     let bit = match unsigned(bit as u64, 6, 0) {

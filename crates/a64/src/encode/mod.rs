@@ -14,18 +14,22 @@
 //! | `adr` | imm21 | [`ADR_RANGE`] ±1 MiB |
 //! | `adrp` | imm21 × 4096 | ±4 GiB, between pages |
 //!
-//! The files: [`branch`] (flow and exceptions), [`data`] (moves, addresses, arithmetic), [`memory`] (loads and
-//! stores), [`system`] (hints, barriers, system registers).
+//! The files: [`branch`] (flow and exceptions), [`data`] (moves, addresses, what a trampoline adds), [`memory`] (loads and
+//! stores of eight bytes), [`system`] (hints, barriers, system registers); and for compilers [`arith`] (computing, in both widths)
+//! and [`sized`] (loads, stores and atomics of every size).
 
+pub mod arith;
 pub mod branch;
 pub mod data;
 pub mod memory;
+pub mod sized;
 pub mod system;
 
 use core::fmt;
 
 pub use branch::{
-    b, b_cond, b_to, bl, bl_to, blr, br, brk, cbnz, cbz, eret, hlt, hvc, ret, smc, svc, tbnz, tbz,
+    b, b_cond, b_to, bl, bl_to, blr, br, brk, cbnz, cbnz_w, cbz, cbz_w, eret, hlt, hvc, ret, smc, svc, tbnz,
+    tbz,
 };
 pub use data::{add_imm, adr, adrp, mov, mov_imm, mov_sp, movk, movn, movz, sub_imm};
 pub use memory::{ldp, ldp_post, ldr, ldr_literal, ldr_w_literal, ldrsw_literal, stp, stp_pre, str};
@@ -59,6 +63,11 @@ pub enum EncodeError {
         /// The scale.
         align: i64,
     },
+    /// No logical immediate: not one run of ones again and again.
+    Mask {
+        /// What was asked for.
+        value: u64,
+    },
 }
 
 impl fmt::Display for EncodeError {
@@ -66,6 +75,7 @@ impl fmt::Display for EncodeError {
         match *self {
             EncodeError::Range { value, min, max } => write!(f, "{value} is not within {min}..={max}"),
             EncodeError::Unaligned { value, align } => write!(f, "{value} is not a multiple of {align}"),
+            EncodeError::Mask { value } => write!(f, "{value:#x} is no logical immediate"),
         }
     }
 }
@@ -150,5 +160,7 @@ const fn unsigned(value: u64, width: u32, scale: u32) -> Result<u32, EncodeError
     Ok((value >> scale) as u32)
 }
 
+#[cfg(test)]
+mod compiler_tests;
 #[cfg(test)]
 mod tests;
