@@ -1,4 +1,4 @@
-//! BPF, the machine: instructions, text, an interpreter.
+//! BPF, the machine: instructions, text, an interpreter, a compiler.
 //!
 //! The source is RFC 9669 ("BPF Instruction Set Architecture"); where it is silent, what Linux does.
 //!
@@ -17,6 +17,7 @@
 //! | [`text`] | assembler and disassembler, in the dialect of the RFC's examples |
 //! | [`interp`] | runs them |
 //! | [`map`] | what programs remember and share |
+//! | [`jit`] | compiles them to A64 |
 //! | [`sandbox`] | memory in which any program can be run |
 //! | [`kind`] | where programs are attached, and what they are given there |
 //! | [`helper`] | what they may call |
@@ -34,6 +35,7 @@ extern crate std;
 pub mod helper;
 pub mod insn;
 pub mod interp;
+pub mod jit;
 pub mod kind;
 pub mod map;
 pub mod op;
