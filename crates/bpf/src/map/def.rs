@@ -262,4 +262,27 @@ impl MapDef {
             _ => u64::from(self.key_size).next_multiple_of(8) + self.value_stride(),
         }
     }
+
+    /// Bytes of memory that such a map takes, of a definition that is sound.
+    pub fn memory(&self, cpus: usize) -> u64 {
+        let entries = u64::from(self.max_entries);
+        let values =
+            if self.kind.is_percpu() { self.value_stride() * cpus as u64 } else { self.value_stride() };
+        let key = u64::from(self.key_size).next_multiple_of(8);
+        let buckets = entries.next_power_of_two();
+        match self.kind {
+            MapKind::Array | MapKind::PercpuArray | MapKind::Queue | MapKind::Stack => entries * values,
+            MapKind::ProgArray | MapKind::PerfEventArray | MapKind::ArrayOfMaps => entries * 8,
+            MapKind::Hash | MapKind::PercpuHash | MapKind::HashOfMaps => {
+                8 * buckets + entries * (8 + key + values)
+            }
+            MapKind::LruHash | MapKind::LruPercpuHash => 8 * buckets + entries * (9 + key + values),
+            MapKind::StackTrace => 8 * buckets + (entries + cpus as u64) * (16 + values),
+            MapKind::LpmTrie => {
+                2 * entries * (24 + u64::from(self.key_size.saturating_sub(4)).next_multiple_of(8) + values)
+            }
+            MapKind::RingBuf => 8 * super::ringbuf::words_for(self.max_entries) as u64,
+            MapKind::BloomFilter => 8 * super::bloom::words_for(self),
+        }
+    }
 }

@@ -217,6 +217,14 @@ impl Hash {
         Some(self.value_addr(n, cpu))
     }
 
+    /// The value of a key, which is one word.
+    #[inline(always)]
+    pub(crate) fn object(&self, cpu: usize, key: &[u8]) -> Option<u64> {
+        let n = self.find(cpu, &self.key(key))?;
+        let handle = self.cells.get(self.value_at(n))?.load(Ordering::Acquire);
+        (handle != 0).then_some(handle)
+    }
+
     #[inline(always)]
     fn value_addr(&self, n: usize, cpu: usize) -> u64 {
         let of_cpu = if self.percpu { cpu * self.value_words } else { 0 };

@@ -22,17 +22,25 @@
 //! lives, and is reused within it.
 
 mod array;
+mod bloom;
 mod cells;
 mod def;
 mod error;
 mod hash;
 mod kind;
 mod lock;
+mod lpm;
 mod lru;
+mod objects;
+mod outside;
 mod pool;
+mod queue;
+pub mod ringbuf;
+pub mod stacks;
 #[cfg(test)]
 mod tests;
 
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 pub use def::{
@@ -41,16 +49,23 @@ pub use def::{
 };
 pub use error::MapError;
 pub use kind::MapKind;
+pub use outside::{Direct, Element};
 
 use array::Array;
+use bloom::Bloom;
 use cells::Cells;
 use hash::{Hash, Whose};
+use lpm::Lpm;
+use objects::Objects;
+use queue::Queue;
+use ringbuf::Ring;
+use stacks::Stacks;
 
 /// For an update: the key may be there or not.
 pub const ANY: u64 = 0;
 /// For an update: the key must not be there.
 pub const NOEXIST: u64 = 1;
-/// For an update: the key must be there.
+/// For an update: the key must be there. For a push: the oldest may go.
 pub const EXIST: u64 = 2;
 /// For a lookup or update from outside: under the value's spin lock.
 pub const LOCK: u64 = 4;
@@ -66,17 +81,12 @@ pub struct Map {
 enum Body {
     Array(Array),
     Hash(Hash),
-}
-
-/// Where a JIT finds the elements of an array without calling anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Direct {
-    /// The address of element 0.
-    pub base: u64,
-    /// Bytes from one element to the next.
-    pub stride: u64,
-    /// How many there are.
-    pub entries: u32,
+    Queue(Queue),
+    Bloom(Bloom),
+    Ring(Ring),
+    Stacks(Stacks),
+    Lpm(Lpm),
+    Objects(Objects),
 }
 
 impl Map {
@@ -97,8 +107,19 @@ impl Map {
         let seed = if def.flags & flag::ZERO_SEED != 0 { 0 } else { seed };
         let body = match def.kind {
             MapKind::Array | MapKind::PercpuArray => Body::Array(Array::new(&def, cpus)?),
-            kind if kind.is_hash() => Body::Hash(Hash::new(&def, cpus, seed)?),
-            _ => return Err(MapError::Unsupported),
+            MapKind::Hash
+            | MapKind::PercpuHash
+            | MapKind::LruHash
+            | MapKind::LruPercpuHash
+            | MapKind::HashOfMaps => Body::Hash(Hash::new(&def, cpus, seed)?),
+            MapKind::Queue | MapKind::Stack => Body::Queue(Queue::new(&def)?),
+            MapKind::BloomFilter => Body::Bloom(Bloom::new(&def, seed)?),
+            MapKind::RingBuf => Body::Ring(Ring::new(&def)?),
+            MapKind::StackTrace => Body::Stacks(Stacks::new(&def, cpus)?),
+            MapKind::LpmTrie => Body::Lpm(Lpm::new(&def)?),
+            MapKind::ProgArray | MapKind::PerfEventArray | MapKind::ArrayOfMaps => {
+                Body::Objects(Objects::new(&def)?)
+            }
         };
         Ok(Self { body, def, cpus, busy: AtomicU64::new(0) })
     }
@@ -113,25 +134,23 @@ impl Map {
         self.cpus
     }
 
-    /// How often an operation was refused with [`MapError::Busy`].
+    /// How often an operation was refused with [`MapError::Busy`], or a lookup found the map in too much change to tell.
     pub fn busy(&self) -> u64 {
-        self.busy.load(Ordering::Relaxed)
+        let lost = if let Body::Hash(hash) = &self.body { hash.lost.load(Ordering::Relaxed) } else { 0 };
+        self.busy.load(Ordering::Relaxed) + u64::from(lost)
     }
 
-    /// Bytes of a value as it goes in and out from outside: a per-CPU map's values of all CPUs, each rounded up to 8.
-    pub fn outer_value_size(&self) -> usize {
-        self.def.outer_value_size(self.cpus)
-    }
-
-    /// Bytes of memory that it holds.
-    pub fn bytes(&self) -> u64 {
-        8 * self.cells().len() as u64
-    }
-
+    /// The memory of its values.
     fn cells(&self) -> &Cells {
         match &self.body {
             Body::Array(array) => &array.cells,
             Body::Hash(hash) => &hash.cells,
+            Body::Queue(queue) => &queue.cells,
+            Body::Bloom(bloom) => &bloom.cells,
+            Body::Ring(ring) => &ring.cells,
+            Body::Stacks(stacks) => &stacks.cells,
+            Body::Lpm(lpm) => &lpm.cells,
+            Body::Objects(objects) => &objects.cells,
         }
     }
 
@@ -140,26 +159,19 @@ impl Map {
         key.len() == self.def.key_size as usize
     }
 
-    /// The address of the value of `key`, CPU `cpu`'s own in a per-CPU map; aligned to 8.
+    /// The address of the value of `key`, CPU `cpu`'s own in a per-CPU map; aligned to 8. In a map of maps, the handle of the
+    /// inner map.
     #[inline]
     pub fn lookup(&self, cpu: usize, key: &[u8]) -> Option<u64> {
         if !self.has_key(key) || cpu >= self.cpus {
             return None;
         }
         match &self.body {
+            Body::Hash(hash) if self.def.kind == MapKind::HashOfMaps => hash.object(cpu, key),
             Body::Hash(hash) => hash.lookup(cpu, key),
             Body::Array(array) => array.lookup(cpu, key),
-        }
-    }
-
-    /// Where the elements lie that a lookup finds by multiplication alone, if that is so.
-    pub fn direct(&self) -> Option<Direct> {
-        match &self.body {
-            Body::Array(array) if !self.def.kind.is_percpu() => Some(Direct {
-                base: array.cells.addr(0),
-                stride: array.stride_bytes() as u64,
-                entries: self.def.max_entries,
-            }),
+            Body::Lpm(lpm) => lpm.lookup(cpu, key),
+            Body::Objects(objects) if self.def.kind == MapKind::ArrayOfMaps => objects.get(key),
             _ => None,
         }
     }
@@ -174,89 +186,74 @@ impl Map {
             return Err(MapError::Invalid);
         }
         match &self.body {
+            Body::Hash(_) if self.def.kind == MapKind::HashOfMaps => Err(MapError::Unsupported),
             Body::Hash(hash) => self.counted(hash.update(cpu, key, value, Whose::Cpu(cpu), flags)),
             Body::Array(array) => array.update(cpu, key, value, flags),
+            Body::Lpm(lpm) => self.counted(lpm.update(cpu, key, value, flags)),
+            Body::Stacks(_) => Err(MapError::Invalid),
+            _ => Err(MapError::Unsupported),
         }
     }
 
-    /// Removes `key`; gives the address where its value was.
+    /// Removes `key`; gives the address where its value was, if one can know.
     ///
     /// # Errors
     /// Says why not.
-    pub fn delete(&self, cpu: usize, key: &[u8]) -> Result<u64, MapError> {
+    #[inline]
+    pub fn delete(&self, cpu: usize, key: &[u8]) -> Result<Option<u64>, MapError> {
         if !self.has_key(key) || cpu >= self.cpus {
             return Err(MapError::Invalid);
         }
         match &self.body {
-            Body::Hash(hash) => self.counted(hash.delete(cpu, key)),
+            Body::Hash(_) if self.def.kind == MapKind::HashOfMaps => Err(MapError::Unsupported),
+            Body::Hash(hash) => self.counted(hash.delete(cpu, key)).map(Some),
             Body::Array(_) => Err(MapError::Invalid),
+            Body::Lpm(lpm) => self.counted(lpm.delete(cpu, key)).map(|()| None),
+            Body::Stacks(stacks) => self.counted(stacks.delete(key)).map(|()| None),
+            _ => Err(MapError::Unsupported),
         }
     }
 
-    /// The key after `key`, or the first one if `key` is not there or not given. What is there throughout a walk comes once.
+    /// Adds a value to a queue, a stack or a bloom filter.
     ///
     /// # Errors
-    /// [`MapError::NoEntry`] behind the last one.
-    pub fn next_key(&self, cpu: usize, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), MapError> {
-        if !self.has_key(out) || !key.is_none_or(|key| self.has_key(key)) || cpu >= self.cpus {
+    /// [`MapError::TooBig`]: it is full, and [`EXIST`] was not said.
+    pub fn push(&self, cpu: usize, value: &[u8], flags: u64) -> Result<(), MapError> {
+        if value.len() != self.def.value_size as usize {
             return Err(MapError::Invalid);
         }
         match &self.body {
-            Body::Hash(hash) => hash.next_key(cpu, key, out),
-            Body::Array(_) => array::next_index(self.def.max_entries, key, out),
+            Body::Queue(queue) => self.counted(queue.push(cpu, value, flags)),
+            Body::Bloom(bloom) => bloom.push(value, flags),
+            _ => Err(MapError::Unsupported),
         }
     }
 
-    /// Reads the value from outside: [`Map::outer_value_size`] bytes.
+    /// Takes the next value of a queue or stack out; `out` is zeros when there is none.
     ///
     /// # Errors
-    /// [`MapError::NoEntry`]; [`MapError::Invalid`] for wrong sizes.
-    pub fn read(&self, cpu: usize, key: &[u8], out: &mut [u8]) -> Result<(), MapError> {
-        if !self.has_key(key) || out.len() != self.outer_value_size() || cpu >= self.cpus {
-            return Err(MapError::Invalid);
-        }
-        match &self.body {
-            Body::Hash(hash) => hash.read_all(cpu, key, out),
-            Body::Array(array) => array.read_all(key, out),
-        }
+    /// [`MapError::NoEntry`]: it is empty.
+    pub fn pop(&self, cpu: usize, out: &mut [u8]) -> Result<(), MapError> {
+        self.next_value(cpu, out, true)
     }
 
-    /// Writes the value from outside: [`Map::outer_value_size`] bytes.
+    /// Reads the next value of a queue or stack; asks a bloom filter whether it has seen the value in `out`.
     ///
     /// # Errors
-    /// As [`Map::update`].
-    pub fn write(&self, cpu: usize, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
-        if !self.has_key(key) || value.len() != self.outer_value_size() || cpu >= self.cpus {
-            return Err(MapError::Invalid);
-        }
+    /// [`MapError::NoEntry`]: it is empty; it has not.
+    pub fn peek(&self, cpu: usize, out: &mut [u8]) -> Result<(), MapError> {
         match &self.body {
-            Body::Hash(hash) => self.counted(hash.update(cpu, key, value, Whose::All, flags)),
-            Body::Array(array) => array.update_all(key, value, flags),
+            Body::Bloom(bloom) if out.len() == self.def.value_size as usize => bloom.peek(out),
+            _ => self.next_value(cpu, out, false),
         }
     }
 
-    /// The element in place `at` or behind it: its place, and the addresses of its key and of its value on CPU `cpu`. An
-    /// array's keys are its places, and have no address. For `for_each_map_elem`, which may change the map meanwhile.
-    pub fn element(&self, at: usize, cpu: usize) -> Option<(usize, Option<u64>, u64)> {
+    fn next_value(&self, cpu: usize, out: &mut [u8], remove: bool) -> Result<(), MapError> {
         match &self.body {
-            Body::Hash(hash) => {
-                let n = hash.used_from(at)?;
-                let (key, value) = hash.addresses(n, cpu);
-                Some((n, Some(key), value))
-            }
-            Body::Array(array) => {
-                let index = u32::try_from(at).ok()?;
-                Some((at, None, array.lookup(cpu, &index.to_le_bytes())?))
-            }
+            Body::Queue(_) if out.len() != self.def.value_size as usize => Err(MapError::Invalid),
+            Body::Queue(queue) => self.counted(queue.next(cpu, out, remove)),
+            _ => Err(MapError::Unsupported),
         }
-    }
-
-    /// The words in which the `len` bytes at `addr` lie, if they lie in this map's memory, and the offset of the first byte
-    /// in the first word: for who does not trust a program's addresses.
-    pub fn cells_at(&self, addr: u64, len: usize) -> Option<(&[AtomicU64], usize)> {
-        let offset = self.cells().offset_of(addr, len)?;
-        let (first, shift) = (offset / 8, offset % 8);
-        Some((self.cells().slice(first, (shift + len).div_ceil(8)), shift))
     }
 
     #[inline(always)]
@@ -268,8 +265,8 @@ impl Map {
     }
 }
 
-impl core::fmt::Debug for Map {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map").field("def", &self.def).field("cpus", &self.cpus).finish_non_exhaustive()
     }
 }

@@ -1,30 +1,11 @@
 //! Hashes and arrays against `BTreeMap`, then with threads.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::vec::Vec;
-use std::{thread, vec};
 
-use crate::map::{ANY, EXIST, Map, MapDef, MapError, MapKind, NOEXIST};
-
-/// A small generator with a seed (xorshift64*).
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
-
-fn map(kind: MapKind, key: u32, value: u32, entries: u32) -> Map {
-    Map::new(MapDef::new(kind, key, value, entries), 4).unwrap_or_else(|e| panic!("{e}"))
-}
+use super::{Random, keys, map};
+use crate::map::{ANY, EXIST, Map, MapError, MapKind, NOEXIST};
 
 fn key(size: usize, n: u64) -> Vec<u8> {
     n.wrapping_mul(0x0101_0101_0101_0101).to_le_bytes().iter().copied().cycle().take(size).collect()
@@ -67,7 +48,7 @@ fn a_hash_is_a_map() {
                     assert_eq!(map.lookup(0, &key).is_some(), got.is_ok());
                 }
                 4 => {
-                    let keys = keys(&map, key_size as usize);
+                    let keys = sorted(&map);
                     assert!(keys.iter().eq(model.keys()), "{keys:?}");
                 }
                 _ => assert_eq!(map.lookup(0, &key).is_some(), model.contains_key(&key)),
@@ -76,13 +57,9 @@ fn a_hash_is_a_map() {
     }
 }
 
-/// All keys by `next_key`, sorted.
-fn keys(map: &Map, size: usize) -> Vec<Vec<u8>> {
-    let mut keys: Vec<Vec<u8>> = Vec::new();
-    let mut out = vec![0; size];
-    while map.next_key(0, keys.last().map(Vec::as_slice), &mut out).is_ok() {
-        keys.push(out.clone());
-    }
+/// All keys, sorted.
+fn sorted(map: &Map) -> Vec<Vec<u8>> {
+    let mut keys = keys(map);
     keys.sort();
     keys
 }
@@ -186,7 +163,7 @@ fn threads_lose_nothing() {
                 .map(|run| run.join().unwrap_or_else(|_| panic!("a thread failed")))
                 .collect();
             let left: usize = ends.iter().map(|end| end.0).sum();
-            assert_eq!(keys(&map, key_size as usize).len(), left);
+            assert_eq!(keys(&map).len(), left);
             ends.iter().map(|end| end.1).sum()
         });
         assert_eq!(map.busy(), refused);
@@ -207,7 +184,7 @@ fn the_least_recently_used_goes() {
         }
         assert_eq!(map.update(0, &key(n), &[0; 4], ANY), Ok(()));
         assert!(map.lookup(0, &key(n)).is_some());
-        assert_eq!(keys(&map, 4).len(), 16);
+        assert_eq!(keys(&map).len(), 16);
     }
 }
 
@@ -237,7 +214,7 @@ fn threads_in_an_lru_hash() {
             });
         }
     });
-    let left = keys(&map, 8);
+    let left = keys(&map);
     assert!(left.len() <= 64);
     // Every element is in the list or free: as many as there are can be inserted, with nothing evicted.
     for key in &left {
@@ -252,5 +229,5 @@ fn threads_in_an_lru_hash() {
     for n in 1000..1064_u64 {
         assert_eq!(map.update(0, &n.to_le_bytes(), &[0; 8], ANY), Ok(()));
     }
-    assert_eq!(keys(&map, 8).len(), 64);
+    assert_eq!(keys(&map).len(), 64);
 }
