@@ -21,6 +21,8 @@
 //! | [`sandbox`] | memory in which any program can be run |
 //! | [`kind`] | where programs are attached, and what they are given there |
 //! | [`helper`] | what they may call |
+//! | [`object`] | objects of compilers, and texts with maps: programs and what they use |
+//! | [`btf`] | types in objects, and what depends on the kernel's |
 //! | [`types`] | what a kernel tells of its types |
 //! | [`verify`] | what can be known without running them |
 //!
@@ -32,12 +34,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod btf;
 pub mod helper;
 pub mod insn;
 pub mod interp;
 pub mod jit;
 pub mod kind;
 pub mod map;
+pub mod object;
 pub mod op;
 pub mod program;
 pub mod sandbox;
