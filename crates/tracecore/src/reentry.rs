@@ -28,6 +28,18 @@
 //! has begun or after it has ended, and a fault ends the step before anything handles it. Nothing is ever stacked,
 //! so nothing can overflow, and a hit in the handler of a hit in a handler is one more miss, never fatal.
 //!
+//! # Handlers that may be nested in
+//!
+//! Some handlers see to it themselves that they are not called in their own midst: BPF programs, each of which is protected for
+//! itself. They are *open*: what they call may be hit, and if the handlers of that are open as well, they run. So of two
+//! programs where one's path hits the other, both run. The outer ones are remembered by who nests, on the stack, and put back;
+//! this takes stack, so there is a bound, [`MAX_NESTED`], behind which a hit is a miss again. In handlers that are not open
+//! nothing is nested, and those that are not open are not run in the midst of others.
+//!
+//! A probe's number says how it is: its low three bits are 0, or [`OPEN`]. While open handlers are under way they tell the depth.
+//! Steps are no different: a nested probe's word goes to its slot when its handlers have returned, which is before the outer
+//! probe's does.
+//!
 //! A boosted word is in its slot, too, but nothing waits for it: it ends in a branch, and is masked no more than the
 //! code that was hit. What is hit by an interrupt in there is a hit like any other.
 //!
@@ -37,6 +49,18 @@
 //! are plain loads and stores, and no other CPU looks.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Set in the number of a probe whose handlers are open.
+pub const OPEN: u64 = 1;
+/// Open handlers that can be under way at once on a CPU.
+pub const MAX_NESTED: u64 = 4;
+/// The bits of a probe's number that are not its own.
+const DEPTH: u64 = 7;
+
+/// What was under way when open handlers were nested in it.
+#[derive(Debug)]
+#[must_use = "it is put back when the nested handlers have returned"]
+pub struct Outer(u64);
 
 /// What to do at a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +102,29 @@ impl Reentry {
     #[inline(always)]
     pub fn handlers_done(&self) {
         self.handling.store(0, Relaxed);
+    }
+
+    /// May handlers run in the midst of those that are under way? Both have to be open, and there is a bound.
+    #[inline(always)]
+    pub fn may_nest(&self, probe: u64) -> bool {
+        probe & DEPTH != 0 && (1..MAX_NESTED).contains(&(self.handling.load(Relaxed) & DEPTH))
+    }
+
+    /// After [`OnHit::Miss`]: begins to run handlers in the midst of others, if they may. [`Reentry::unnest`] ends it.
+    #[inline(always)]
+    pub fn nest(&self, probe: u64) -> Option<Outer> {
+        let outer = self.handling.load(Relaxed);
+        if !self.may_nest(probe) {
+            return None;
+        }
+        self.handling.store((probe & !DEPTH) | ((outer & DEPTH) + 1), Relaxed);
+        Some(Outer(outer))
+    }
+
+    /// The nested handlers have returned.
+    #[inline(always)]
+    pub fn unnest(&self, outer: Outer) {
+        self.handling.store(outer.0, Relaxed);
     }
 
     /// (2, 7) The word of `probe` goes to its slot; `mask` is what the interrupted code had masked.
@@ -285,6 +332,30 @@ mod tests {
             };
         }
         run(&[deep]);
+    }
+
+    #[test]
+    fn open_handlers_nest_to_a_bound() {
+        let state = Reentry::new();
+        let open = |n: u64| n << 3 | OPEN;
+        assert_eq!(state.hit(open(1)), OnHit::RunHandlers);
+        let mut outers = Vec::new();
+        for n in 2..=MAX_NESTED {
+            assert_eq!(state.hit(open(n)), OnHit::Miss);
+            assert!(state.may_nest(open(n)));
+            assert!(state.nest(8 * n).is_none(), "closed handlers do not run in the midst of others");
+            outers.push(state.nest(open(n)).unwrap());
+        }
+        assert!(state.nest(open(9)).is_none() && !state.may_nest(open(9)), "the bound");
+        while let Some(outer) = outers.pop() {
+            assert!(state.is_handling());
+            state.unnest(outer);
+            assert!(state.may_nest(open(9)));
+        }
+        state.handlers_done();
+        assert!(state.is_idle());
+        assert_eq!(state.hit(8), OnHit::RunHandlers);
+        assert!(state.nest(open(1)).is_none(), "nothing is nested in closed handlers");
     }
 
     #[test]

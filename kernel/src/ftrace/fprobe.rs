@@ -35,6 +35,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
 use tracecore::glob;
+use tracecore::reentry::OPEN;
 
 use super::entry;
 use super::graph::{Call, Graph, Pooled};
@@ -78,6 +79,12 @@ pub(crate) trait Handler: Send + Sync {
     /// Words that are kept from entry to return, [`MAX_DATA_WORDS`] at most. Asked once.
     fn data_words(&self) -> usize {
         0
+    }
+
+    /// Whether it sees to it itself that it is not called in its own midst: then it can be called in that of others that do,
+    /// and they in its. Not for one that wants to see both ends. Asked once.
+    fn is_open(&self) -> bool {
+        false
     }
 }
 
@@ -188,6 +195,10 @@ impl<H: Handler, const ENTRY: bool> Listener for OnGraph<H, ENTRY> {
         self.0.data_words()
     }
 
+    fn is_open(&self) -> bool {
+        !ENTRY && self.0.is_open()
+    }
+
     fn name(&self) -> &str {
         NAME
     }
@@ -201,16 +212,17 @@ struct Plain {
     target: Box<Target>,
 }
 
-/// What such an ops names.
+/// What such an ops names, by its address and whether it is open.
+#[repr(align(8))]
 struct Target {
     /// As it is called; `owner` keeps it.
     handler: *const (),
     call: fn(*const (), At, &mut FtraceRegs<Entry>, &CpuPin),
     missed: AtomicU64,
-    _owner: Arc<dyn Handler>,
+    owner: Arc<dyn Handler>,
 }
 
-// SAFETY: `handler` is a shared reference in all but name, to what `_owner` shares, and handlers are Send and Sync.
+// SAFETY: `handler` is a shared reference in all but name, to what `owner` shares, and handlers are Send and Sync.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
@@ -228,11 +240,12 @@ impl Plain {
             handler: Arc::as_ptr(&handler).cast(),
             call: call::<H>,
             missed: AtomicU64::new(0),
-            _owner: handler,
+            owner: handler,
         });
+        let open = if target.owner.is_open() { OPEN } else { 0 };
         let ops = Pooled::take(NAME, entry::masked_fprobe(), enter_with_others)?;
         let at = core::ptr::from_ref::<Target>(&target).expose_provenance();
-        ops.0.private.store(at as u64, Ordering::Release);
+        ops.0.private.store(at as u64 | open, Ordering::Release);
         Ok(Self { registered: ops::register(ops.0, functions)?, _ops: ops, target })
     }
 }
@@ -249,7 +262,7 @@ noinstr! {
         // SAFETY: interrupts are masked.
         let pin = unsafe { CpuPin::assume() };
         let id = ops.private.load(Ordering::Relaxed);
-        let target = core::ptr::with_exposed_provenance::<Target>(id as usize);
+        let target = core::ptr::with_exposed_provenance::<Target>((id & !OPEN) as usize);
         // SAFETY: `register` names a target before the ops is registered, and keeps it until a quiet point after it was
         // unregistered. No task has its ops in hand over one (entry.S).
         let target = unsafe { &*target };

@@ -102,12 +102,11 @@ fn hit(point: &Point, regs: &FtraceRegs, pin: &CpuPin) {
     if !point.is_at_site() {
         return;
     }
-    let ran = as_handler(core::ptr::from_ref(point).expose_provenance() as u64, pin, || {
-        match point.only_at_site().and_then(Entry::entry_handler) {
+    let ran =
+        as_handler(point.handling(), pin, || match point.only_at_site().and_then(Entry::entry_handler) {
             Some(handler) => handler.hit(point.addr(), regs, pin),
             None => run_all(point, regs, pin),
-        }
-    });
+        });
     if !ran {
         point.count_miss();
     }

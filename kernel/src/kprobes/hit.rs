@@ -48,7 +48,7 @@ noinstr! {
         let Some(point) = table::lookup(regs.pc()) else { return vanished(regs) };
         let pin = pinned();
         let state = STATE.this_cpu(pin);
-        match state.hit(id(point)) {
+        match state.hit(point.handling()) {
             OnHit::RunHandlers => {
                 let flow = point.run_pre(regs, pin);
                 state.handlers_done();
@@ -57,7 +57,11 @@ noinstr! {
                     return Handled::Yes;
                 }
             }
-            OnHit::Miss => point.count_miss(),
+            OnHit::Miss => {
+                if nested(point, regs, state, pin) == Flow::Diverted {
+                    return Handled::Yes;
+                }
+            }
         }
         if let Some(slot) = point.boosted() {
             regs.set_pc(slot.get());
@@ -67,6 +71,19 @@ noinstr! {
             return if (quick.run)(quick.operand, regs.user_mut()) { Handled::Yes } else { Handled::No };
         }
         execute(point, regs, state, pin)
+    }
+
+    /// A hit in a handler: runs open handlers, if that is open, too; else a miss.
+    #[cold]
+    #[inline(never)]
+    fn nested(point: &Point, regs: &mut PtRegs, state: &Reentry, pin: &CpuPin) -> Flow {
+        let Some(outer) = state.nest(point.handling()) else {
+            point.count_miss();
+            return Flow::Continue;
+        };
+        let flow = point.run_pre(regs, pin);
+        state.unnest(outer);
+        flow
     }
 
     /// The word of a probe that is neither boosted nor simulated in the short way.
@@ -133,12 +150,23 @@ pub(crate) fn in_handler(pin: &CpuPin) -> bool {
     STATE.this_cpu(pin).is_handling()
 }
 
-/// Runs `f` as a handler: probes that are hit in it are misses. Says whether it ran: not if handlers are under way.
+/// In the midst of the handlers that are under way, may this one run? If it is open, and they are.
+#[inline(always)]
+pub(crate) fn may_nest(id: u64, pin: &CpuPin) -> bool {
+    STATE.this_cpu(pin).may_nest(id)
+}
+
+/// Runs `f` as a handler: probes that are hit in it are misses. Says whether it ran: not if handlers are under way. One whose
+/// `id` is [`OPEN`](tracecore::reentry::OPEN) runs in the midst of others that are, and they in its.
 #[inline(always)]
 pub(crate) fn as_handler(id: u64, pin: &CpuPin, f: impl FnOnce()) -> bool {
     let state = STATE.this_cpu(pin);
     if state.hit(id) == OnHit::Miss {
-        return false;
+        core::hint::cold_path();
+        let Some(outer) = state.nest(id) else { return false };
+        f();
+        state.unnest(outer);
+        return true;
     }
     f();
     state.handlers_done();
@@ -170,7 +198,7 @@ fn finish(state: &Reentry, regs: &mut PtRegs) {
 /// Runs the post handlers, unless this is a nested hit.
 #[inline(always)]
 fn after(point: &Point, regs: &mut PtRegs, state: &Reentry, pin: &CpuPin) {
-    if point.has_post() && state.begin_post(id(point)) == OnHit::RunHandlers {
+    if point.has_post() && state.begin_post(point.handling()) == OnHit::RunHandlers {
         point::run_post(point, regs, pin);
         state.handlers_done();
     }

@@ -36,6 +36,9 @@
 //! | boosted → stepped | the slot ends in BRK #6, on every CPU | the point says *step* | boosted itself, meets BRK #6 without a step: goes on behind the probe |
 //! | stepped → boosted | the point says *boost* | after a quiet point, the slot ends in a branch | boosts, meets BRK #6: the same. Who steps ends before its quiet point. If the probe has stepped again meanwhile, that was not the quiet point to wait for: the branch is left to the next change |
 //!
+//! Handlers that see to their own re-entry are *open* ([`Handler::is_open`]): a hit of such a probe in the midst of another such
+//! runs its handlers instead of counting a miss, to a bounded depth.
+//!
 //! What a CPU keeps between these exceptions, and why two words are enough at any depth, is `tracecore::reentry`.
 //!
 //! # Placing and arming
@@ -68,7 +71,7 @@ mod table;
 pub(crate) mod tests;
 
 pub(crate) use entry::{EntryHandler, PROVIDES as ENTRY_PROVIDES};
-pub(crate) use hit::{as_handler, in_handler};
+pub(crate) use hit::{as_handler, in_handler, may_nest};
 pub(crate) use list::{list, original};
 pub(crate) use place::{Refusal, check};
 pub(crate) use point::{BYTES_PER_PROBE, Flavour, Flow, Handler};

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use a64::{Insn, Quick, SimOp, encode};
 use tracecore::errno::Errno;
+use tracecore::reentry::OPEN;
 
 use super::entry::{self, EntryHandler};
 use super::place::{Execution, Refusal, check};
@@ -48,6 +49,12 @@ pub(crate) trait Handler: Send + Sync {
     /// registration. A probe at the entry of a function all of whose handlers have this needs no breakpoint.
     fn at_entry(&self) -> Option<&(dyn EntryHandler + 'static)> {
         None
+    }
+
+    /// Whether it sees to it itself that it is not called in its own midst, and can be called in that of others that do. A
+    /// point is open if all of its handlers are.
+    fn is_open(&self) -> bool {
+        false
     }
 
     /// Whether it hooks the return of the function that it is at the entry of.
@@ -140,7 +147,7 @@ impl Entry {
 }
 
 /// A probed address. Lives from the first registration to a quiet point after the last.
-#[repr(C)]
+#[repr(C, align(8))]
 pub(crate) struct Point {
     addr: u64,
     next: AtomicPtr<Point>,
@@ -154,6 +161,8 @@ pub(crate) struct Point {
     quick: AtomicPtr<()>,
     operand: u64,
     missed: AtomicU64,
+    /// The point as the re-entry state machine knows its handlers: its address, and whether they are open.
+    handling: AtomicU64,
     /// How the word executes when it is not boosted.
     run: Run,
     /// All handlers, in order of registration; replaced whole.
@@ -199,6 +208,7 @@ impl Point {
                 Run::Slot(_) => 0,
             },
             missed: AtomicU64::new(0),
+            handling: AtomicU64::new(0),
             run,
             entries: Published::empty(),
             post: AtomicBool::new(false),
@@ -255,6 +265,12 @@ impl Point {
     #[inline(always)]
     pub(super) fn count_miss(&self) {
         self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the re-entry state machine calls its handlers.
+    #[inline(always)]
+    pub(super) fn handling(&self) -> u64 {
+        self.handling.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
@@ -367,6 +383,8 @@ impl Point {
             self.step();
         }
         self.set_quick(post);
+        let open = if entries.iter().all(|entry| entry.handler.is_open()) { OPEN } else { 0 };
+        self.handling.store(core::ptr::from_ref::<Self>(self).addr() as u64 | open, Ordering::Relaxed);
         // A hit that finds neither runs no handler; so what is there is there first.
         let (some, more) = (!entries.is_empty(), entries.len() > 1);
         if !more {

@@ -92,7 +92,7 @@ noinstr! {
     fn catch_slowly(hook: &Hook, why: super::hook::Slow, gate: &Gate, regs: &mut FtraceRegs<Entry>, pin: &CpuPin) {
         let mut caught = false;
         // As a handler: what it calls is not caught in turn.
-        let ran = kprobes::as_handler(core::ptr::from_ref(hook).expose_provenance() as u64, pin, || {
+        let ran = kprobes::as_handler(hook.handling(), pin, || {
             caught = hook.catch_slowly(why, gate.function, regs.lr(), EntryRegs::from(&*regs), pin);
         });
         if !ran {
@@ -119,7 +119,7 @@ fn pass(ops: &'static Ops, regs: &mut FtraceRegs<Entry>, pin: &CpuPin) {
 
 #[inline(always)]
 fn catch(hook: &Hook, gate: &Gate, regs: &mut FtraceRegs<Entry>, pin: &CpuPin) {
-    if kprobes::in_handler(pin) {
+    if kprobes::in_handler(pin) && !kprobes::may_nest(hook.handling(), pin) {
         hook.count_in_handler();
         return;
     }

@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tracecore::errno::Errno;
+use tracecore::reentry::OPEN;
 
 use super::call::Call;
 use super::entry::EntryRegs;
@@ -79,6 +80,8 @@ pub(crate) struct Hook {
     data_words: usize,
     size: Size,
     has_entry: bool,
+    /// What the re-entry state machine calls it: any number but 0, and whether the listener is open.
+    handling: u64,
     max_active: u32,
     /// Calls under way.
     active: AtomicU32,
@@ -86,6 +89,9 @@ pub(crate) struct Hook {
     gone: AtomicBool,
     counts: Counts,
 }
+
+/// A number for the re-entry state machine, which wants to know whether a listener is under way and not which.
+const ANY: u64 = 8;
 
 /// Why a call takes the slow way in.
 #[derive(Clone, Copy, Debug)]
@@ -122,18 +128,26 @@ impl Hook {
     pub(super) fn new(listener: Arc<impl Listener + 'static>, max_active: u32) -> Option<Arc<Self>> {
         let data_words = listener.data_words();
         let has_entry = listener.has_entry();
+        let handling = if listener.is_open() { ANY | OPEN } else { ANY };
         (data_words <= MAX_DATA_WORDS).then(|| {
             Arc::new(Self {
                 listener: ErasedListener::new(listener),
                 data_words,
                 size: Size::with(data_words),
                 has_entry,
+                handling,
                 max_active,
                 active: AtomicU32::new(0),
                 gone: AtomicBool::new(false),
                 counts: Counts::default(),
             })
         })
+    }
+
+    /// What the re-entry state machine calls it.
+    #[inline(always)]
+    pub(super) fn handling(&self) -> u64 {
+        self.handling
     }
 
     /// The words that an entry of this hook has before it.
@@ -226,8 +240,7 @@ impl Hook {
     ) {
         let Some(shadow) = Shadow::current(pin) else { return no_storage(self) };
         let Some(at) = shadow.room(self.data_words) else { return no_room(self, shadow) };
-        let id = core::ptr::from_ref(self).expose_provenance() as u64;
-        let ran = kprobes::as_handler(id, pin, || {
+        let ran = kprobes::as_handler(self.handling, pin, || {
             let call = Call { ip, parent_ip, masks, guards, shadow, hook: self };
             // SAFETY: there is so much room, above the top: nobody else's.
             let data = unsafe { Shadow::data(at, self.data_words) };
@@ -252,8 +265,7 @@ impl Hook {
             ghost(pin);
             return;
         }
-        let id = core::ptr::from_ref(self).expose_provenance() as u64;
-        let ran = kprobes::as_handler(id, pin, || {
+        let ran = kprobes::as_handler(self.handling, pin, || {
             let returned = Returned::new(entry, self.data_words);
             self.listener.exit(returned, regs, pin);
         });

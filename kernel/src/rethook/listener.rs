@@ -77,6 +77,12 @@ pub(crate) trait Listener: Send + Sync {
         false
     }
 
+    /// Whether it sees to it itself that it is not called in its own midst, and can be called in that of others that do. It has
+    /// nothing to do at an entry. Asked once.
+    fn is_open(&self) -> bool {
+        false
+    }
+
     /// Words that are kept from entry to return, `MAX_DATA_WORDS` at most. Asked once.
     fn data_words(&self) -> usize {
         0

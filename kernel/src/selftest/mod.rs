@@ -86,6 +86,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "kprobes", tests: crate::kprobes::tests::TESTS },
     Group { name: "kprobes_entry", tests: crate::kprobes::tests::ENTRY_TESTS },
     Group { name: "kprobes_life", tests: crate::kprobes::tests::LIFE_TESTS },
+    Group { name: "kprobes_open", tests: crate::kprobes::tests::OPEN_TESTS },
     Group { name: "kprobes_differential", tests: crate::kprobes::tests::DIFFERENTIAL_TESTS },
     Group { name: "bpf", tests: crate::bpf::tests::TESTS },
     Group { name: "kprobes_image", tests: crate::kprobes::tests::IMAGE_TESTS },

@@ -5,12 +5,14 @@ mod differential;
 mod entry;
 mod image;
 mod life;
+mod open;
 
 pub(crate) use boost::TESTS as BOOST_TESTS;
 pub(crate) use differential::TESTS as DIFFERENTIAL_TESTS;
 pub(crate) use entry::TESTS as ENTRY_TESTS;
 pub(crate) use image::TESTS as IMAGE_TESTS;
 pub(crate) use life::TESTS as LIFE_TESTS;
+pub(crate) use open::TESTS as OPEN_TESTS;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
