@@ -13,11 +13,16 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::insn::{Insn, SLOT_BYTES};
 use crate::op::{self, Callee, Malformed, Op};
 
 /// The most slots that a program may have; what Linux allows a privileged user.
 pub const MAX_SLOTS: usize = 1_000_000;
+
+/// Bytes of a program's tag.
+pub const TAG_BYTES: usize = 8;
 
 /// A program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +190,25 @@ impl Program {
             at += op.slots();
             Some((here, op))
         })
+    }
+
+    /// What Linux calls the tag: the first bytes of the SHA-256 of the instructions as they were given, without the numbers of
+    /// maps (`bpf_prog_calc_tag`; a SHA-1 in kernels before 6.18). Two programs with one tag do the same.
+    pub fn tag(&self) -> [u8; TAG_BYTES] {
+        let mut sum = Sha256::new();
+        let mut wide_map = false;
+        for slot in &self.slots {
+            let map = slot.is_wide() && matches!(slot.src, 1 | 2 | 5 | 6);
+            let imm = if map || wide_map { 0 } else { slot.imm };
+            // By number or by place: the tag is that of a reference by descriptor.
+            let src = if map && slot.src > 4 { slot.src - 4 } else { slot.src };
+            sum.update(Insn { imm, src, ..*slot }.to_bytes());
+            wide_map = map;
+        }
+        let digest: [u8; 32] = sum.finalize().into();
+        let mut tag = [0; TAG_BYTES];
+        tag.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        tag
     }
 
     /// Its bytes.

@@ -2,9 +2,16 @@
 //!
 //! | room | what |
 //! |---|---|
+//! | [`prog`] | programs: loaded, numbered, run, freed |
+//! | [`run`] | what a helper can ask about the program that called it |
 //! | [`cmd`] | the shell's `bpf` |
 //!
 //! What a program means, how it is written and what may be known of it is the crate `bpf`, which knows nothing of this kernel.
 
 pub(crate) mod cmd;
+#[allow(dead_code, reason = "loading comes next")]
+pub(crate) mod prog;
+#[allow(dead_code, reason = "helpers come next")]
+#[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]
+pub(crate) mod run;
 pub(crate) mod tests;

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   .o ──elf──▶ sections, symbols ─┬─ .maps + BTF ─────▶ maps ──────┐
-//!                                  ├─ .rodata .data .bss ─ data ────┼──▶ Object { licence, maps, programs }
-//!                                  └─ code ─ CO-RE ─ link ──────────┘        Imm64::MapIndex(n) ─▶ its n-th map
+//!                                  ├─ .rodata .data .bss ─ data ────┤
+//!                                  └─ code ─ CO-RE ─ link ──────────┼──▶ Object { licence, maps, programs }
+//!   .s ──source── .map, .string, .section, instructions ────────────┘        Imm64::MapIndex(n) ─▶ its n-th map
 //! ```
 //!
 //! | section | becomes |
@@ -23,6 +24,7 @@ mod data;
 mod elf;
 mod link;
 mod maps;
+pub mod source;
 #[cfg(test)]
 mod tests;
 

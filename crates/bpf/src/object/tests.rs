@@ -213,6 +213,78 @@ fn cut_anywhere_it_is_refused() {
     }
 }
 
+#[test]
+fn a_text_says_what_an_object_says() {
+    let text = "# two programs
+.map counts hash key 4 value 8 entries 64; .map inner array key 4 value 8 entries 1 hidden
+.map outer array_of_maps entries 2 inner inner
+.string format \"n;%d\\n\" // a ; in quotes separates nothing
+.data total 8
+.section kprobe/work_add on_add
+    r1 = map[counts]; r2 = map[format]; r3 = map[total]
+    r0 = 0; exit
+.section kretprobe/work_add on_return
+again: r0 = map[other]
+    goto again
+";
+    struct Outer;
+    impl crate::text::Names for Outer {
+        fn map(&self, name: &str) -> Option<Imm64> {
+            (name == "other").then_some(Imm64::Map(17))
+        }
+    }
+    let defaults = super::source::Defaults { section: "syscall", name: "sample", names: &Outer };
+    let object = super::source::parse(text, &defaults).unwrap();
+    let programs: Vec<_> = object.programs.iter().map(|p| (&*p.section, &*p.name)).collect();
+    assert_eq!(programs, [("kprobe/work_add", "on_add"), ("kretprobe/work_add", "on_return")]);
+    let maps: Vec<_> = object.maps.iter().map(|m| (&*m.name, &*m.def.name, m.def.kind)).collect();
+    let expected = [
+        ("counts", "counts", MapKind::Hash),
+        ("outer", "outer", MapKind::ArrayOfMaps),
+        (".rodata", "sample.rodata", MapKind::Array),
+        (".bss", "sample.bss", MapKind::Array),
+    ];
+    assert_eq!(maps, expected);
+    assert_eq!(object.maps[2].contents.as_deref(), Some(&b"n;%d\n\0"[..]));
+    assert!(object.maps.iter().all(|map| map.def.check().is_ok()));
+    let imms = |n: usize| -> Vec<Imm64> {
+        let ops = object.programs[n].program.ops();
+        ops.filter_map(|(_, op)| if let Op::LoadImm { imm, .. } = op { Some(imm) } else { None }).collect()
+    };
+    let value = |map| Imm64::MapIndexValue { map, off: 0 };
+    assert_eq!(imms(0), [Imm64::MapIndex(0), value(2), value(3)]);
+    assert_eq!(imms(1), [Imm64::Map(17)]);
+    let one = super::source::parse("r0 = 1; exit", &defaults).unwrap();
+    assert_eq!(
+        (&*one.programs[0].section, &*one.programs[0].name, &*one.license),
+        ("syscall", "sample", "GPL")
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_text_is_said_with_its_place() {
+    let defaults = super::source::Defaults { section: "syscall", name: "x", names: &NoNames };
+    for (text, why) in [
+        ("", "there is no program in it"),
+        ("r0 = 0\n\n  r1 = map[x]; exit", "3:12: there is no map \"x\""),
+        (".section kprobe a\nexit\n.section kprobe b\nexit; exot", "4:7: \"exot\" is no instruction"),
+        (".map a nothing", "1: \"nothing\" is no kind of map; there are hash, array"),
+        (".map a hash key", "1: \"key\" of what?"),
+        (".map a hash size 4", "1: nobody knows \"size\" of a map"),
+        (".map a hash key 4;.map a hash", "1: \"a\" is there already"),
+        (".map 4 hash", "1: \"4\" is no name"),
+        (".map a hash_of_maps inner b", "1: there is no map \"b\" before this line"),
+        ("\n.string a", "2: expected .string NAME"),
+        (".string a \"x", "1: expected \"TEXT\""),
+        (".string a \"\\q\"", "1: nobody knows \\q"),
+        (".data a 0", "1: between 1 and"),
+        (".bss", "1: \".bss\" is no directive"),
+    ] {
+        let error = super::source::parse(text, &defaults).unwrap_err();
+        assert!(error.why().starts_with(why), "{text:?}: {error}");
+    }
+}
+
 /// Numbers for the mutations below; the same ones in each run.
 struct Numbers(u64);
 
