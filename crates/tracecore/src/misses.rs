@@ -33,6 +33,8 @@ pub enum Layer {
     Ftrace,
     /// An event was to be recorded but was not.
     Event,
+    /// A BPF program did not run.
+    Bpf,
     /// A record was lost.
     Ring,
     /// A line of the kernel log was lost.
@@ -50,6 +52,7 @@ impl Layer {
             Layer::Fprobe => "fprobe",
             Layer::Ftrace => "ftrace",
             Layer::Event => "event",
+            Layer::Bpf => "bpf",
             Layer::Ring => "ring",
             Layer::Log => "log",
             Layer::Tty => "tty",

@@ -4,14 +4,22 @@
 //! |---|---|
 //! | [`prog`] | programs: loaded, numbered, run, freed |
 //! | [`run`] | what a helper can ask about the program that called it |
+//! | [`attach`] | programs on hooks |
+//! | [`link`] | attachments, numbered and owned |
 //! | [`cmd`] | the shell's `bpf` |
 //!
 //! What a program means, how it is written and what may be known of it is the crate `bpf`, which knows nothing of this kernel.
 
+#[expect(unsafe_code, reason = "programs behind pointers that hits read without a lock")]
+pub(crate) mod attach;
 pub(crate) mod cmd;
+#[allow(dead_code, reason = "commands come next")]
+pub(crate) mod link;
 #[allow(dead_code, reason = "loading comes next")]
 pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]
 #[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]
 pub(crate) mod run;
 pub(crate) mod tests;
+
+pub(crate) use link::misses;

@@ -85,6 +85,12 @@ impl<At> FtraceRegs<At> {
         self.regs.pc
     }
 
+    /// Where it lies, for a program that is made for this layout (`CallRegs`).
+    #[inline(always)]
+    pub(crate) fn context(&self) -> *const u64 {
+        (&raw const self.regs).cast()
+    }
+
     /// For a fetch program. What it reads must be in `PROVIDES`.
     #[inline(always)]
     pub(crate) fn registers(&self) -> Registers<'_> {

@@ -68,6 +68,7 @@ fn misses(ctx: &mut Ctx, args: &[&str]) -> i32 {
     let mut table = Table::new();
     trace::misses(&mut table);
     crate::ftrace::misses(&mut table);
+    crate::bpf::misses(&mut table);
     table.add(Layer::Log, "klog", Cause::Contended, klog::lost());
     table.add(Layer::Tty, "console", Cause::Full, tty::dropped());
     let mut text = Vec::new();

@@ -69,6 +69,7 @@ use tracecore::errno::Errno;
 
 pub(crate) use kprobe_events::EventProbe;
 pub(crate) use misses::misses;
+pub(crate) use tracepoints::stage;
 
 /// Makes the rings and the files. Once, when there is a heap and tasks can run.
 pub(crate) fn init() -> Result<(), Errno> {

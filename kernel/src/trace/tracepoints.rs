@@ -130,19 +130,13 @@ impl Sink for Channel {
         }
         self.put_header(words);
         let fixed = size_of_val(words);
-        let mut len = fixed;
-        for tail in tails {
-            let bytes = length(tail.content);
-            // A location: where it begins, and above that how long it is.
-            put_u32(words, tail.at, (bytes << 16 | len) as u32);
-            len += bytes;
-        }
+        let len = locate(words, tails);
         // A record that is refused is counted by the ring.
         let Ok(record) = buffer::reserve(&pin, len) else { return };
         record.put_words(words);
         let mut at = fixed;
         for tail in tails {
-            at += put_tail(&record, at, tail.content);
+            at += put_tail(&mut &record, at, tail.content);
         }
         if let Some(filter) = self.filter.active(&pin) {
             let comm = if filter.needs_comm() { task::current().comm() } else { [0; task::COMM_LEN] };
@@ -193,18 +187,65 @@ fn text_at(addr: u64) -> Result<usize, &'static str> {
     Ok(MAX_TEXT)
 }
 
+/// Where what lies behind the fixed part of a record is put.
+trait Room {
+    fn put_bytes(&mut self, at: usize, bytes: &[u8]);
+}
+
+impl Room for &Reservation<'_> {
+    fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
+        Reservation::put_bytes(self, at, bytes);
+    }
+}
+
+impl Room for &mut [u64] {
+    fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
+        for (at, byte) in (at..).zip(bytes) {
+            if let Some(word) = self.get_mut(at / 8) {
+                let shift = at % 8 * 8;
+                *word = *word & !(0xff << shift) | u64::from(*byte) << shift;
+            }
+        }
+    }
+}
+
+/// For those who want a whole record without a ring: puts it into `room`, its header left as it is. Says how long it is; not
+/// if there is not so much room.
+pub(crate) fn stage(words: &mut [u64], tails: &[Tail<'_>], room: &mut [u64]) -> Option<usize> {
+    let fixed = size_of_val(words);
+    let len = locate(words, tails);
+    if len > size_of_val(room) {
+        return None;
+    }
+    for (to, from) in room.iter_mut().zip(words.iter()) {
+        *to = *from;
+    }
+    let (mut room, mut at) = (room, fixed);
+    for tail in tails {
+        at += put_tail(&mut room, at, tail.content);
+    }
+    Some(len)
+}
+
+/// Puts the locations of what lies behind the fixed part: where each begins, and above that how long it is. Says how long the
+/// record is.
+fn locate(words: &mut [u64], tails: &[Tail<'_>]) -> usize {
+    let mut len = size_of_val(words);
+    for tail in tails {
+        let bytes = length(tail.content);
+        put_u32(words, tail.at, (bytes << 16 | len) as u32);
+        len += bytes;
+    }
+    len
+}
+
 /// Puts it; how many bytes that are. A string that somebody changes meanwhile is recorded as it was found, with a NUL
 /// where one was announced.
-fn put_tail(record: &Reservation<'_>, at: usize, content: Content<'_>) -> usize {
-    let text = |text: &[u8]| {
-        record.put_bytes(at, text);
-        record.put_bytes(at + text.len(), b"\0");
-        text.len() + 1
-    };
+fn put_tail(record: &mut impl Room, at: usize, content: Content<'_>) -> usize {
     match content {
-        Content::Text(whole) => text(cut(whole.as_bytes())),
-        Content::TextBytes(whole) => text(cut(whole)),
-        Content::Name(name) => text(to_nul(&name)),
+        Content::Text(whole) => put_text(record, at, cut(whole.as_bytes())),
+        Content::TextBytes(whole) => put_text(record, at, cut(whole)),
+        Content::Name(name) => put_text(record, at, to_nul(&name)),
         Content::Bytes(bytes) => {
             let bytes = cut(bytes);
             record.put_bytes(at, bytes);
@@ -223,9 +264,16 @@ fn put_tail(record: &Reservation<'_>, at: usize, content: Content<'_>) -> usize 
                 record.put_bytes(at + len, b"\0");
                 len + 1
             }
-            Err(instead) => text(instead.as_bytes()),
+            Err(instead) => put_text(record, at, instead.as_bytes()),
         },
     }
+}
+
+/// A text, and a NUL behind it.
+fn put_text(record: &mut impl Room, at: usize, text: &[u8]) -> usize {
+    record.put_bytes(at, text);
+    record.put_bytes(at + text.len(), b"\0");
+    text.len() + 1
 }
 
 /// Puts four bytes into words, at an offset that is a multiple of four.

@@ -12,12 +12,15 @@
 //! A filter can judge the words before there is room in the ring, so a record that nobody wants costs no reservation.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use tracecore::errno::Errno;
 use tracecore::event::{Class, Field, PrintError, declared_class};
 
-use super::Target;
 use super::c::CType;
+use super::point::Probe;
+use super::{Registration, Target, Tracepoint};
 use crate::sync::Once;
 
 /// What takes the records of an event.
@@ -138,6 +141,33 @@ impl Event {
     pub(crate) fn set_sink(&self, sink: &'static dyn Sink) -> bool {
         self.sink.set(sink).is_ok()
     }
+}
+
+/// An event's records for one more who wants them.
+struct Tap<S> {
+    event: Event,
+    _sink: Arc<S>,
+}
+
+/// Hands the records of a tracepoint's event to `sink`, too, with preemption off, until the registration is dropped.
+///
+/// # Errors
+/// ENOENT when it has no event; EEXIST when the sink has them already; ENOMEM; those of the key's flip.
+pub(crate) fn tap<S: Sink + 'static>(
+    point: &'static Tracepoint,
+    sink: Arc<S>,
+    priority: i32,
+) -> Result<Registration, Errno> {
+    let of = point.event().ok_or(Errno::ENOENT)?;
+    let data = Arc::as_ptr(&sink);
+    let event = Event::new(of.class, of.recorder);
+    // SAFETY: it is reached through the event alone, and both lie in a tap, which lives as long as the probe is called.
+    event.set_sink(unsafe { &*data });
+    let tap = Arc::new(Tap { event, _sink: sink });
+    let function = of.recorder.function;
+    // SAFETY: the class's function takes the tracepoint's arguments and an event.
+    let target = unsafe { Target::new(function, (&raw const tap.event).cast()) };
+    point.add(Probe::owned(target, (function.addr(), data.addr()), tap, priority))
 }
 
 /// A record of `WORDS` words and up to `TAILS` parts behind them, on its way.

@@ -63,7 +63,7 @@ mod point;
 pub(crate) mod raw;
 pub(crate) mod selftest;
 
-pub(crate) use event::{Content, Event, EventClass, FieldSpec, Record, Sink, Tail};
+pub(crate) use event::{Content, Event, EventClass, FieldSpec, Record, Sink, Tail, tap};
 pub(crate) use macros::{
     define_class, define_event, define_point, event, event_class, trace, trace_enabled, trace_event,
     tracepoint,

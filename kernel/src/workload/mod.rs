@@ -25,7 +25,9 @@ mod random;
 mod table;
 mod tests;
 
-pub(crate) use functions::{work_add, work_chain, work_fact, work_fib, work_leaf, work_sleep, work_tail};
+pub(crate) use functions::{
+    work_add, work_chain, work_fact, work_fib, work_leaf, work_sleep, work_tail, work_text,
+};
 pub(crate) use insn::{INSN, InsnWorkload};
 pub(crate) use livepatch::init;
 pub(crate) use random::Random;
