@@ -18,6 +18,7 @@
 //! | [`interp`] | runs them |
 //! | [`map`] | what programs remember and share |
 //! | [`jit`] | compiles them to A64 |
+//! | [`printf`] | texts that programs make |
 //! | [`sandbox`] | memory in which any program can be run |
 //! | [`kind`] | where programs are attached, and what they are given there |
 //! | [`helper`] | what they may call |
@@ -43,6 +44,7 @@ pub mod kind;
 pub mod map;
 pub mod object;
 pub mod op;
+pub mod printf;
 pub mod program;
 pub mod sandbox;
 pub mod text;

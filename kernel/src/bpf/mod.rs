@@ -7,6 +7,7 @@
 //! | [`attach`] | programs on hooks |
 //! | [`link`] | attachments, numbered and owned |
 //! | [`cmd`] | the shell's `bpf` |
+//! | [`maps`] | the maps of this kernel: ids, names, memory, and who holds them |
 //!
 //! What a program means, how it is written and what may be known of it is the crate `bpf`, which knows nothing of this kernel.
 
@@ -15,6 +16,7 @@ pub(crate) mod attach;
 pub(crate) mod cmd;
 #[allow(dead_code, reason = "commands come next")]
 pub(crate) mod link;
+pub(crate) mod maps;
 #[allow(dead_code, reason = "loading comes next")]
 pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]

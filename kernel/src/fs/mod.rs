@@ -7,6 +7,7 @@
 //! | `textfs` | files made of text when read; what the next two consist of |
 //! | `procfs` | `/proc`: interrupts, memory, tasks |
 //! | `tracefs` | `/sys/kernel`: tracing and debugging; `debugfs` is what is there about kprobes |
+//! | `bpffs` | `/sys/fs/bpf`: names that keep objects of BPF |
 //! | `blockdev` | block devices, in `/dev` and `/proc` |
 //! | `fat` | FAT volumes on them |
 //! | `devfs` | `/dev`; `tty` is the terminal behind `/dev/console` |
@@ -17,6 +18,7 @@
 //! [`device`], at any time after the heap is there; it can be seen from [`init`] on.
 
 mod blockdev;
+pub(crate) mod bpffs;
 mod cpio;
 mod debugfs;
 mod devfs;

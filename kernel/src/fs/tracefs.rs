@@ -13,7 +13,7 @@
 //!                     tracing/        the same tree as above
 //! ```
 //!
-//! Beside them lies `livepatch`, in [`sysfs_kernel`].
+//! Beside them lie `livepatch`, in [`sysfs_kernel`], and `/sys/fs/bpf`.
 //!
 //! Files are [`Text`](super::textfs::Text); directories are [`Dir`].
 
@@ -50,7 +50,9 @@ pub(crate) fn mount() -> Result<(), Errno> {
     sys.add("kernel", kernel.clone());
     kernel.dir("tracing", 0o755);
     kernel.dir("debug", 0o755);
+    sys.dir("fs", 0o755).dir("bpf", 0o700);
     vfs::mount("sysfs", "/sys", sys)?;
+    vfs::mount("bpf", super::bpffs::ROOT, super::bpffs::root())?;
     vfs::mount("debugfs", "/sys/kernel/debug", debugfs().clone())?;
     vfs::mount("tracefs", "/sys/kernel/tracing", tracefs().clone())?;
     debugfs().add("tracing", tracefs().clone());

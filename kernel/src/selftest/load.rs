@@ -18,11 +18,12 @@ pub(crate) struct Load {
 
 impl Load {
     /// Starts a task on each CPU that does `turn(0)`, `turn(1)`, …, each of which says whether its result was right.
-    pub(crate) fn start(turn: impl Fn(u64) -> bool + Copy + Send + 'static) -> Self {
+    pub(crate) fn start(turn: impl Fn(u64) -> bool + Clone + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (turns, wrong) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let spawn = |on: usize| {
             let (stop, turns, wrong) = (Arc::clone(&stop), Arc::clone(&turns), Arc::clone(&wrong));
+            let turn = turn.clone();
             let work = move || {
                 let mut n = 0;
                 while !stop.load(Ordering::Relaxed) {

@@ -17,7 +17,12 @@ pub(super) const PROGRAMS: &[Program] = &[
         help: "count instructions per operation",
         main: |ctx, args| with_streams(ctx, args, bench::run),
     },
-    Program { name: "bpf", usage: "exec FILE", help: "run BPF programs in a sandbox", main: bpf::cmd::main },
+    Program {
+        name: "bpf",
+        usage: "exec FILE | map COMMAND",
+        help: "run BPF programs in a sandbox, use maps",
+        main: bpf::cmd::main,
+    },
     Program { name: "misses", usage: "", help: "show what was not recorded, and why", main: misses },
     Program {
         name: "mkfs.fat",

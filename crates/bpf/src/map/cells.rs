@@ -70,9 +70,12 @@ impl Cells {
 
     /// The same, but what the kernel owns of the value stays.
     pub(crate) fn write_value(&self, at: usize, bytes: &[u8], special: &Special) {
-        if !special.any() {
-            return self.write(at, bytes);
-        }
+        if special.any() { self.write_around(at, bytes, special) } else { self.write(at, bytes) }
+    }
+
+    // A function of its own: tests put a breakpoint here.
+    #[inline(never)]
+    fn write_around(&self, at: usize, bytes: &[u8], special: &Special) {
         for (n, part) in bytes.chunks(8).enumerate() {
             let Some(cell) = self.get(at + n) else { return };
             let keep =

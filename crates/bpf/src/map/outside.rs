@@ -204,6 +204,19 @@ impl Map {
         if let Body::Ring(ring) = &self.body { ring.output(data) } else { Err(MapError::Unsupported) }
     }
 
+    /// Writes a record that begins with a word of its own, such as the time.
+    ///
+    /// # Errors
+    /// As [`Map::ring_output`].
+    #[inline]
+    pub fn ring_output_stamped(&self, stamp: u64, data: &[u8]) -> Result<(), MapError> {
+        if let Body::Ring(ring) = &self.body {
+            ring.output_stamped(stamp, data)
+        } else {
+            Err(MapError::Unsupported)
+        }
+    }
+
     /// What `ringbuf_query` gives; see [`super::ringbuf::query`].
     pub fn ring_query(&self, what: u64) -> u64 {
         if let Body::Ring(ring) = &self.body { ring.query(what) } else { 0 }

@@ -133,6 +133,18 @@ impl Ring {
         Ok(())
     }
 
+    /// A whole record: a word, and then data.
+    #[inline(always)]
+    pub(crate) fn output_stamped(&self, stamp: u64, data: &[u8]) -> Result<(), MapError> {
+        let at = self.begin((data.len() as u64).saturating_add(8)).ok_or(MapError::NoSpace)?;
+        if let Some(word) = self.word(at) {
+            word.store(stamp, Ordering::Relaxed);
+        }
+        self.cells.write(at + 1, data);
+        self.finish(at - 1, false);
+        Ok(())
+    }
+
     #[inline(always)]
     fn finish(&self, header: usize, discard: bool) {
         if let Some(word) = self.word(header) {

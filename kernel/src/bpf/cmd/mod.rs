@@ -3,8 +3,10 @@
 //! | first word | file | does |
 //! |---|---|---|
 //! | `exec` | [`exec`] | runs programs that nobody has verified, in a sandbox |
+//! | `map` | [`map`] | makes maps, shows and changes what is in them |
 
 pub(in crate::bpf) mod exec;
+mod map;
 
 use sh::Ctx;
 
@@ -15,7 +17,8 @@ const UNVERIFIED: &str = "trapline.bpf.unverified";
 type Command = fn(&mut Ctx, &[&str]) -> i32;
 
 /// The commands, with their arguments.
-const COMMANDS: &[(&str, &str, Command)] = &[("exec", "FILE", exec::main)];
+const COMMANDS: &[(&str, &str, Command)] =
+    &[("exec", "FILE", exec::main), ("map", "COMMAND [MAP] [ARG]...", map::main)];
 
 /// `bpf COMMAND …`.
 pub(crate) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {
