@@ -21,6 +21,7 @@
 //!
 //! One instruction per line, or several with `;` between them; `name:` labels what follows; `#` and `//` begin a comment.
 
+mod listing;
 mod parse;
 mod print;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 use alloc::string::String;
 use core::fmt;
 
+pub use listing::Listed;
 pub use parse::parse;
 pub use print::{Shown, print};
 

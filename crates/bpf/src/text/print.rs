@@ -33,7 +33,7 @@ impl fmt::Debug for Shown<'_> {
 }
 
 /// A register as an operand of a width.
-struct R(Width, Reg);
+pub(super) struct R(pub(super) Width, pub(super) Reg);
 
 impl fmt::Display for R {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

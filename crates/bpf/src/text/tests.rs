@@ -3,7 +3,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Error, Names, NoNames, parse, print};
-use crate::op::Imm64;
+use crate::op::{Imm64, Op};
 use crate::program::Why;
 
 /// A few names.
@@ -192,4 +192,27 @@ fn any_text_is_a_program_or_an_error() {
             assert!(there.is_some_and(|len| column <= len + 1), "{text:?}: {line}:{column}");
         }
     }
+}
+
+#[test]
+fn the_kernels_dialect() {
+    let text = "r0 = 7; w1 += w2; r2 = *(u64 *)(r1 + 8); *(u32 *)(r10 - 4) = r2; if r2 == 0 goto +0; if w2 s> -1 goto +0
+        lock *(u64 *)(r1 + 0) += r2; w2 = atomic_fetch_or((u32 *)(r1 + 4), w2); r2 = xchg_64(r1 + 0, r2)
+        w0 = cmpxchg32_32(r1 + 0, w0, w3); r1 = be16 r1; r3 = (s8)r3; goto +0; r4 = 0x123456789 ll; r5 = map[#1][0]+4
+        r5 = map[#0]; r1 = *(s16 *)(r2 - 2); call 1; call 9999; exit";
+    let program = super::parse(text, &super::NoNames).unwrap();
+    let ids = |map: i32| (map == 1).then_some(19);
+    let listed = |(at, op): (usize, Op)| {
+        let opcode = program.slots()[at].opcode;
+        let names = &crate::helper::HelperNames;
+        super::Listed { opcode, op: &op, names, map_id: &ids }.to_string()
+    };
+    let lines: Vec<String> = program.ops().map(listed).collect();
+    let expected = "(b7) r0 = 7|(0c) w1 += w2|(79) r2 = *(u64 *)(r1 +8)|(63) *(u32 *)(r10 -4) = r2|(15) if r2 == 0x0 goto pc+0|\
+        (66) if w2 s> 0xffffffff goto pc+0|(db) lock *(u64 *)(r1 +0) += r2|\
+        (c3) w2 = atomic_fetch_or((u32 *)(r1 +4), w2)|(db) r2 = atomic64_xchg((u64 *)(r1 +0), r2)|\
+        (c3) w0 = atomic_cmpxchg((u32 *)(r1 +0), w0, w3)|(dc) r1 = be16 r1|(bf) r3 = (s8)r3|(05) goto pc+0|\
+        (18) r4 = 0x123456789|(18) r5 = map[id:19][0]+4|(18) r5 = map[0]|(89) r1 = *(s16 *)(r2 -2)|\
+        (85) call bpf_map_lookup_elem#1|(85) call unknown#9999|(95) exit";
+    assert_eq!(lines, expected.split('|').collect::<Vec<_>>());
 }
