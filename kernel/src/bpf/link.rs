@@ -19,12 +19,13 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use ::bpf::kind::Attach;
+use ::bpf::kind::{Attach, Section};
 use tracecore::errno::Errno;
 use tracecore::misses::{Cause, Layer, Table};
 
 use super::attach::{Attachment, Refused, Wanted, attach};
 use super::prog::{self, Prog};
+use crate::fs::bpffs::{self, ROOT};
 use crate::task::Mutex;
 
 /// The most links at a time.
@@ -48,6 +49,8 @@ pub(crate) struct Shown {
     pub(crate) flavour: &'static str,
     /// How many places are hooked.
     pub(crate) places: usize,
+    /// Where, and each place's cookie.
+    pub(crate) at: Vec<(u64, u64)>,
     /// Hits that did not come as far as the program.
     pub(crate) missed: Vec<(Cause, u64)>,
 }
@@ -55,13 +58,12 @@ pub(crate) struct Shown {
 struct Registry {
     last: u32,
     by_id: BTreeMap<u32, Weak<Link>>,
-    pinned: BTreeMap<String, Arc<Link>>,
     /// Those that nobody but the list holds: made by a command that has ended.
     kept: BTreeMap<u32, Arc<Link>>,
 }
 
 static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { last: 0, by_id: BTreeMap::new(), pinned: BTreeMap::new(), kept: BTreeMap::new() });
+    Mutex::new(Registry { last: 0, by_id: BTreeMap::new(), kept: BTreeMap::new() });
 static MADE: AtomicU64 = AtomicU64::new(0);
 static FREED: AtomicU64 = AtomicU64::new(0);
 
@@ -115,15 +117,29 @@ impl Link {
                 prog: Some(attachment.hooked().prog().id()),
                 flavour: attachment.flavour(),
                 places: attachment.places(),
+                at: attachment.at(),
                 missed: attachment.missed(),
             },
-            None => Shown { prog: None, flavour: "detached", places: 0, missed: Vec::new() },
+            None => Shown { prog: None, flavour: "detached", places: 0, at: Vec::new(), missed: Vec::new() },
         }
     }
 
     /// Hits that did not come as far as the program.
     pub(crate) fn missed(&self) -> u64 {
         self.shown().missed.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Has a path under `/sys/fs/bpf` keep it.
+    ///
+    /// # Errors
+    /// Those of the path.
+    pub(crate) fn pin(self: &Arc<Self>, path: &str) -> Result<(), Errno> {
+        bpffs::pin(path, self.clone())
+    }
+
+    /// The paths that keep it.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        bpffs::paths_of(core::ptr::from_ref(self).cast())
     }
 
     /// Has its hook run another program of the same kind. Gives the old one.
@@ -172,51 +188,42 @@ pub(crate) fn keep(link: Arc<Link>) {
     REGISTRY.lock().kept.insert(link.id, link);
 }
 
-/// Keeps a link under a name.
+/// Attaches a program as the section that it came from says, and keeps the link under a name.
 ///
 /// # Errors
-/// EEXIST: the name is taken.
-pub(crate) fn pin(name: &str, link: Arc<Link>) -> Result<(), Errno> {
-    let mut registry = REGISTRY.lock();
-    if registry.pinned.contains_key(name) {
-        return Err(Errno::EEXIST);
+/// Those of [`create`]; EINVAL also when the section does not say to what. EEXIST: the name is taken.
+pub(crate) fn auto(prog: &Arc<Prog>, name: &str) -> Result<Arc<Link>, Refused> {
+    let section = prog.parts().section.clone();
+    let target = Section::parse(&section).map_or("", |section| section.target);
+    let path = path_of(name);
+    if bpffs::get(&path).is_ok() {
+        return Err(Refused { errno: Errno::EEXIST, why: format!("{path} is there already") });
     }
-    registry.pinned.insert(name.into(), link);
-    Ok(())
+    let link = create(prog, Wanted { target, cookies: &[] })?;
+    link.pin(&path).map_err(|errno| Refused { errno, why: format!("{path}: {}", errno.strerror()) })?;
+    Ok(link)
 }
 
-/// The link of a name.
-pub(crate) fn pinned(name: &str) -> Option<Arc<Link>> {
-    REGISTRY.lock().pinned.get(name).cloned()
+/// The path that a word means: a name alone is one under `/sys/fs/bpf`.
+pub(crate) fn path_of(word: &str) -> String {
+    if word.starts_with('/') { word.into() } else { format!("{ROOT}/{word}") }
 }
 
-/// Lets go of a name.
-pub(crate) fn unpin(name: &str) -> Option<Arc<Link>> {
-    REGISTRY.lock().pinned.remove(name)
-}
-
-/// The names of a link.
-pub(crate) fn pins_of(id: u32) -> Vec<String> {
-    let registry = REGISTRY.lock();
-    registry.pinned.iter().filter(|(_, link)| link.id == id).map(|(name, _)| name.clone()).collect()
+/// The link of a path or name.
+pub(crate) fn pinned(word: &str) -> Option<Arc<Link>> {
+    bpffs::get(&path_of(word)).ok()?.downcast().ok()
 }
 
 /// Detaches a link and lets go of it, under whatever name it is kept. Says whether it was attached.
 pub(crate) fn release(link: &Arc<Link>) -> bool {
     let was_attached = link.detach();
-    let let_go: Vec<Arc<Link>> = {
-        let mut registry = REGISTRY.lock();
-        let names: Vec<String> = registry
-            .pinned
-            .iter()
-            .filter(|(_, pinned)| Arc::ptr_eq(pinned, link))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let kept = registry.kept.remove(&link.id);
-        names.iter().filter_map(|name| registry.pinned.remove(name)).chain(kept).collect()
-    };
+    for path in link.paths() {
+        // Somebody else may have removed it.
+        let _ = bpffs::unpin(&path);
+    }
+    let kept = REGISTRY.lock().kept.remove(&link.id);
     // Not under the lock, which a link that goes takes.
-    drop(let_go);
+    drop(kept);
     was_attached
 }
 

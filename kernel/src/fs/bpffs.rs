@@ -93,6 +93,35 @@ pub(crate) fn get(path: &str) -> Result<Object, Errno> {
     }
 }
 
+/// Takes the name of an object away, and gives the object.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn unpin(path: &str) -> Result<Object, Errno> {
+    let object = get(path)?;
+    let (dir, name) = parent(path)?;
+    dir.unlink(name)?;
+    Ok(object)
+}
+
+/// The paths of an object.
+pub(crate) fn paths_of(object: *const ()) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = Vec::from([(ROOT.to_string(), TREE.get_or_init(Dir::new).clone())]);
+    while let Some((path, dir)) = left.pop() {
+        for (name, what) in dir.names.lock().iter() {
+            let path = alloc::format!("{path}/{name}");
+            match what {
+                Name::Dir(dir) => left.push((path, dir.clone())),
+                Name::Object(held) if core::ptr::eq(Arc::as_ptr(held).cast(), object) => found.push(path),
+                Name::Object(_) => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 impl Dir {
     fn new() -> Arc<Self> {
         Arc::new(Self { names: SpinLock::new(BTreeMap::new()) })

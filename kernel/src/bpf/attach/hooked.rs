@@ -51,6 +51,11 @@ impl Hooked {
         prog.run(way, ctx.expose_provenance() as u64, cookie, ip, pin)
     }
 
+    /// What `get_attach_cookie` gives.
+    pub(super) fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
     /// The program that is run.
     pub(crate) fn prog(&self) -> Arc<Prog> {
         self.kept.lock().clone()

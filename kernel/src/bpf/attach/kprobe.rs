@@ -71,6 +71,10 @@ impl Attachment for AtProbe {
         "brk"
     }
 
+    fn at(&self) -> Vec<(u64, u64)> {
+        vec![(self.probe.addr() as u64, self.handler.hooked.cookie())]
+    }
+
     fn missed(&self) -> Vec<(Cause, u64)> {
         vec![(Cause::InHandler, self.probe.missed())]
     }
@@ -120,6 +124,10 @@ impl Attachment for AtReturn {
 
     fn flavour(&self) -> &'static str {
         "return"
+    }
+
+    fn at(&self) -> Vec<(u64, u64)> {
+        vec![(self.probe.function(), self.listener.hooked.cookie())]
     }
 
     fn missed(&self) -> Vec<(Cause, u64)> {

@@ -88,6 +88,9 @@ pub(crate) trait Attachment: Send + Sync {
         1
     }
 
+    /// Their addresses, each with its cookie; for hooks that have one.
+    fn at(&self) -> Vec<(u64, u64)>;
+
     /// Hits that did not come as far as the program, by cause.
     fn missed(&self) -> Vec<(Cause, u64)>;
 }

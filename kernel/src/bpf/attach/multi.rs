@@ -15,9 +15,9 @@ use tracecore::misses::Cause;
 use super::{Attachment, Hooked, Refused, Wanted, target};
 use crate::bpf::prog::Prog;
 use crate::bpf::run::Way;
-use crate::ftrace::FtraceRegs;
 use crate::ftrace::fprobe::{At, Ends, Fprobe, Handler, Returned, Verdict};
 use crate::ftrace::regs::{Entry, Return};
+use crate::ftrace::{FtraceRegs, SiteSet};
 use crate::sync::CpuPin;
 
 /// At the one end or the other.
@@ -76,7 +76,7 @@ struct AtFunctions {
     // Dropped first: then nobody runs the program.
     probe: Fprobe,
     handler: Arc<OnFunctions>,
-    functions: usize,
+    functions: SiteSet,
 }
 
 impl Attachment for AtFunctions {
@@ -89,7 +89,12 @@ impl Attachment for AtFunctions {
     }
 
     fn places(&self) -> usize {
-        self.functions
+        self.functions.len()
+    }
+
+    fn at(&self) -> Vec<(u64, u64)> {
+        let cookie = |function| (function, self.handler.cookie(function));
+        self.functions.iter().map(|site| cookie(site.function as u64)).collect()
     }
 
     fn missed(&self) -> Vec<(Cause, u64)> {
@@ -115,7 +120,6 @@ pub(super) fn at_functions(
     };
     let cookie = wanted.cookies.first().copied().unwrap_or(0);
     let handler = Arc::new(OnFunctions { hooked: Hooked::new(prog, cookie), cookie, cookies });
-    let count = functions.len();
-    let probe = Fprobe::register(handler.clone(), ends, functions)?;
-    Ok(Box::new(AtFunctions { probe, handler, functions: count }))
+    let probe = Fprobe::register(handler.clone(), ends, functions.clone())?;
+    Ok(Box::new(AtFunctions { probe, handler, functions }))
 }

@@ -108,6 +108,10 @@ impl Attachment for AtTracepoint {
         }
     }
 
+    fn at(&self) -> Vec<(u64, u64)> {
+        Vec::new()
+    }
+
     fn missed(&self) -> Vec<(Cause, u64)> {
         let too_long = match &self.listens {
             Listens::Record(on) => on.too_long.load(Ordering::Relaxed),

@@ -3,9 +3,13 @@
 //! | first word | file | does |
 //! |---|---|---|
 //! | `exec` | [`exec`] | runs programs that nobody has verified, in a sandbox |
+//! | `link`, `perf` | [`link`] | what is attached where |
+//! | `prog attach`, `prog detach` | [`attach`] | attaches programs |
 //! | `map` | [`map`] | makes maps, shows and changes what is in them |
 
+mod attach;
 pub(in crate::bpf) mod exec;
+mod link;
 mod map;
 
 use sh::Ctx;
@@ -17,8 +21,22 @@ const UNVERIFIED: &str = "trapline.bpf.unverified";
 type Command = fn(&mut Ctx, &[&str]) -> i32;
 
 /// The commands, with their arguments.
-const COMMANDS: &[(&str, &str, Command)] =
-    &[("exec", "FILE", exec::main), ("map", "COMMAND [MAP] [ARG]...", map::main)];
+const COMMANDS: &[(&str, &str, Command)] = &[
+    ("exec", "FILE", exec::main),
+    ("link", link::USAGE, link::main),
+    ("map", "COMMAND [MAP] [ARG]...", map::main),
+    ("perf", "[list]", link::perf),
+    ("prog", "attach PROG [TARGET] [cookie N[,N…]] [pin PATH] | detach PROG [TARGET]", prog),
+];
+
+/// `bpf prog …`.
+fn prog(ctx: &mut Ctx, args: &[&str]) -> i32 {
+    match args {
+        ["attach", rest @ ..] => attach::attach(ctx, rest),
+        ["detach", rest @ ..] => attach::detach(ctx, rest),
+        _ => 2,
+    }
+}
 
 /// `bpf COMMAND …`.
 pub(crate) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {

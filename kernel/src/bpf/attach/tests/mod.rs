@@ -290,21 +290,23 @@ fn detached(t: &mut TestCtx<'_>) -> TestResult {
 
 fn names(t: &mut TestCtx<'_>) -> TestResult {
     let on = attach(t, Attach::KprobeMulti, "work_add", Seen::default())?;
-    check_eq!(t, link::pin("selftest", on.link.clone()), Ok(()));
-    check_eq!(t, link::pin("selftest", on.link.clone()), Err(Errno::EEXIST));
-    check_eq!(t, link::pins_of(on.link.id()), ["selftest"]);
+    let path = "/sys/fs/bpf/selftest_link";
+    check_eq!(t, on.link.pin(path), Ok(()));
+    check_eq!(t, on.link.pin(path), Err(Errno::EEXIST));
+    check_eq!(t, on.link.pin("/sys/fs/bpf/no/such"), Err(Errno::ENOENT));
+    check_eq!(t, on.link.paths(), [path]);
     let Attached { link, prog: _prog, seen } = on;
     let id = link.id();
     drop(link);
     add();
     check_eq!(t, seen.runs(), 1);
-    let Some(link) = link::pinned("selftest") else {
+    let Some(link) = link::pinned("selftest_link") else {
         return Err(t.fail(file!(), line!(), format_args!("no such name")));
     };
     check_eq!(t, link.id(), id);
     check!(t, link::release(&link));
     drop(link);
-    check!(t, link::by_id(id).is_none() && link::pinned("selftest").is_none());
+    check!(t, link::by_id(id).is_none() && link::pinned("selftest_link").is_none());
     add();
     check_eq!(t, seen.runs(), 1);
     Ok(())
