@@ -114,16 +114,16 @@ impl Rule {
 
 /// A branch that could have gone both ways, or a function that began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub(super) struct Step {
     /// The instruction.
-    pub at: u32,
+    pub(super) at: u32,
     /// What happened there.
-    pub turn: Turn,
+    pub(super) turn: Turn,
 }
 
 /// What happened on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub(super) enum Turn {
     /// A jump was taken.
     Taken,
     /// A jump was not taken.
@@ -132,17 +132,6 @@ pub enum Turn {
     Called,
     /// A helper called a function of the program.
     Callback,
-}
-
-impl fmt::Display for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Taken => "taken",
-            Self::NotTaken => "not taken",
-            Self::Called => "called",
-            Self::Callback => "its function called",
-        })
-    }
 }
 
 /// A refusal.
