@@ -182,7 +182,7 @@ pub(crate) struct SlotTaken;
 
 /// BRK immediates with a slot: those below this number. Linux's own fit (kprobe 4, kprobe step 6, …).
 pub(crate) const BRK_SLOTS: usize = 16;
-const FAULT_SLOTS: usize = 4;
+const FAULT_SLOTS: usize = 6;
 
 static BRK: [BrkSlot; BRK_SLOTS] = [const { BrkSlot(AtomicPtr::new(nobody as *mut ())) }; BRK_SLOTS];
 static FAULT: [Slot; FAULT_SLOTS] = [const { Slot::empty() }; FAULT_SLOTS];

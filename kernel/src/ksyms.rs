@@ -2,11 +2,12 @@
 //!
 //! The table is appended to the image after the link (`cargo xtask`), at `__ksyms_start`, in the format of
 //! `tracecore::symtab`. It is read in place: a lookup allocates nothing and takes no lock, so it may be used in any
-//! context.
+//! context. Programs that are compiled while the kernel runs come and go beside it (`text::programs`).
 
 use tracecore::symtab::{BLOB_ALIGN, Symbol, Symtab};
 
 use crate::boot;
+use crate::text::programs;
 
 static SYMTAB: spin::once::Once<Symtab<'static>, crate::arch::mmu::Yield> = spin::once::Once::new();
 
@@ -48,10 +49,16 @@ pub(crate) fn table() -> Option<&'static Symtab<'static>> {
 
 /// The symbol that `addr` lies in.
 pub(crate) fn by_addr(addr: usize) -> Option<Symbol<'static>> {
-    table()?.by_addr(addr as u64)
+    programs::find(addr).map(program).or_else(|| table()?.by_addr(addr as u64))
 }
 
 /// The symbol that is called exactly `name`.
 pub(crate) fn by_name(name: &str) -> Option<Symbol<'static>> {
-    table()?.by_name(name)
+    table()?.by_name(name).or_else(|| programs::all().find(|found| found.name == name).map(program))
+}
+
+/// A compiled program as a symbol.
+pub(crate) fn program(found: programs::Found) -> Symbol<'static> {
+    let programs::Found { start, words, name } = found;
+    Symbol { name, start: start as u64, size: 4 * words as u64, kind: b't' }
 }

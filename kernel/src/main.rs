@@ -122,6 +122,8 @@ fn init() {
     fs::init().expect("memory for the file systems");
     // Rings, events, and their files.
     trace::init().expect("memory for the trace rings");
+    // Compiled programs: loads that may fault.
+    bpf::jit::init().expect("a free fault slot");
     // Patches to try.
     workload::init();
     // Crashes on purpose.

@@ -80,6 +80,9 @@ enum Verb {
         /// Spare the programs the analysis of their paths; every access is checked when it is made
         #[arg(long)]
         unverified: bool,
+        /// Compile them; otherwise they are interpreted
+        #[arg(long)]
+        jit: bool,
     },
     /// Boot halted and attach gdb
     Gdb {
@@ -131,8 +134,9 @@ fn dispatch(verb: Verb) -> Result<u8> {
             };
             commands::flame::run(&machine, &wanted, &out)
         }
-        Verb::BpfExec { machine, memory, batch, unverified } => {
-            commands::bpf_exec::run(&machine, batch.as_deref(), memory.as_deref(), unverified)
+        Verb::BpfExec { machine, memory, batch, unverified, jit } => {
+            let how = commands::bpf_exec::How { unverified, jit };
+            commands::bpf_exec::run(&machine, batch.as_deref(), memory.as_deref(), how)
         }
         Verb::Gdb { machine } => commands::gdb::run(&machine),
         Verb::Check => check::run(),

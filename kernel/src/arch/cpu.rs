@@ -72,6 +72,17 @@ pub(crate) unsafe fn init_percpu() {
     }
 }
 
+/// Has this CPU atomics in single instructions (FEAT_LSE)? All CPUs are alike.
+pub(crate) fn has_lse() -> bool {
+    const ATOMIC: u64 = 20;
+    let isar0: u64;
+    // SAFETY: reads an identification register.
+    unsafe {
+        core::arch::asm!("mrs {}, id_aa64isar0_el1", out(reg) isar0, options(nomem, nostack, preserves_flags))
+    };
+    isar0 >> ATOMIC & 0xf >= 2
+}
+
 /// Counts this CPU as running.
 pub(crate) fn set_online() {
     ONLINE.fetch_add(1, Ordering::Release);

@@ -8,6 +8,7 @@
 //! | [`link`] | attachments, numbered and owned |
 //! | [`cmd`] | the shell's `bpf` |
 //! | [`maps`] | the maps of this kernel: ids, names, memory, and who holds them |
+//! | [`jit`] | programs as machine code |
 //!
 //! What a program means, how it is written and what may be known of it is the crate `bpf`, which knows nothing of this kernel.
 
@@ -22,6 +23,8 @@ pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]
 #[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]
 pub(crate) mod run;
+#[expect(unsafe_code, reason = "calls what it has compiled")]
+pub(crate) mod jit;
 pub(crate) mod tests;
 
 pub(crate) use link::misses;

@@ -18,10 +18,12 @@
 //! | `patch`  | the transaction: the only writer of text |
 //! | `ranges` | what lies where, and what may be probed |
 //! | `slots`  | executable slots in which probed instructions execute, and when they are free again |
+//! | `programs` | executable memory for compiled programs |
 //! | `owner`  | who changed a word, for those who ask |
 
 mod owner;
 mod patch;
+pub(crate) mod programs;
 pub(crate) mod ranges;
 pub(crate) mod slots;
 pub(crate) mod tests;

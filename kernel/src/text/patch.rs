@@ -183,6 +183,13 @@ pub(crate) fn read_word(addr: usize) -> Option<Insn> {
     Some(unsafe { load(addr) })
 }
 
+/// The word at an address of the programs.
+pub(super) fn read_filled(addr: usize) -> Option<Insn> {
+    let inside = addr.is_multiple_of(4) && ranges::Region::Programs.range().contains(&addr);
+    // SAFETY: executable memory of the image, and aligned.
+    inside.then(|| unsafe { load(addr) })
+}
+
 /// # Safety
 /// `addr` is the address of a word of text.
 #[inline(always)]

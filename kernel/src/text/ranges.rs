@@ -15,15 +15,18 @@ pub(crate) enum Region {
     Text,
     /// Slots.
     Slots,
+    /// Compiled programs.
+    Programs,
 }
 
 impl Region {
     /// The regions in which no probe may lie, and why.
-    pub(crate) const REFUSED: [(Self, &'static str); 4] = [
+    pub(crate) const REFUSED: [(Self, &'static str); 5] = [
         (Self::Boot, "boot code and exception vectors"),
         (Self::Entry, "exception entry: a probe there would recurse before anything is saved"),
         (Self::Noinstr, "marked noinstr: it runs while a probe is being handled"),
         (Self::Slots, "slots belong to probes"),
+        (Self::Programs, "a compiled program"),
     ];
 
     /// Its addresses.
@@ -35,12 +38,13 @@ impl Region {
             Self::Noinstr => at(&raw const __noinstr_text_start)..at(&raw const __noinstr_text_end),
             Self::Text => at(&raw const __text_start)..at(&raw const __text_end),
             Self::Slots => at(&raw const __xol_start)..at(&raw const __xol_end),
+            Self::Programs => at(&raw const __programs_start)..at(&raw const __programs_end),
         }
     }
 
     /// Where an address lies; nothing for what is not code.
     pub(crate) fn of(addr: usize) -> Option<Self> {
-        [Self::Text, Self::Noinstr, Self::Entry, Self::Slots, Self::Boot]
+        [Self::Text, Self::Noinstr, Self::Entry, Self::Slots, Self::Programs, Self::Boot]
             .into_iter()
             .find(|region| region.range().contains(&addr))
     }
@@ -51,7 +55,7 @@ impl Region {
     }
 }
 
-/// Is this an address of code that `text` may write: all but the slots?
+/// Is this an address of code that `text` may write: all but slots and programs?
 pub(crate) fn is_text(addr: usize) -> bool {
     (crate::arch::mmu::KIMAGE_VADDR..(&raw const __text_end).addr()).contains(&addr)
 }
@@ -91,4 +95,6 @@ unsafe extern "C" {
     static __text_end: u8;
     static __xol_start: u8;
     static __xol_end: u8;
+    static __programs_start: u8;
+    static __programs_end: u8;
 }

@@ -35,6 +35,7 @@ const REFUSED_SECTIONS: &[(&str, &str)] = &[
     (".entry", "exception entry and exit"),
     (".noinstr", "runs while a probe is being handled"),
     (".xol", "slots"),
+    (".programs", "compiled programs"),
 ];
 
 /// Why words of functions in `.text` may be refused. The last two are in the functions that are there to be probed

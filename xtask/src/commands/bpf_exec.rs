@@ -25,11 +25,20 @@ const CASES: &str = "bpf-cases";
 /// How the guest's answer begins when it is not a number.
 const ERROR: &str = "error: ";
 
+/// How programs are run.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Without the analysis of their paths.
+    pub unverified: bool,
+    /// Compiled.
+    pub jit: bool,
+}
+
 /// Runs one case or a batch; the status is 1 when one case was refused or did not come to its end.
 ///
 /// # Errors
 /// What cannot be read; a guest that does not answer.
-pub fn run(machine: &Machine, batch: Option<&Path>, memory: Option<&str>, unverified: bool) -> Result<u8> {
+pub fn run(machine: &Machine, batch: Option<&Path>, memory: Option<&str>, how: How) -> Result<u8> {
     let cases = match batch {
         Some(path) => {
             let text = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
@@ -41,7 +50,7 @@ pub fn run(machine: &Machine, batch: Option<&Path>, memory: Option<&str>, unveri
             vec![line(&program, memory.unwrap_or_default())?]
         }
     };
-    let answers = answers(machine, &cases, unverified)?;
+    let answers = answers(machine, &cases, how)?;
     if batch.is_some() {
         println!("{}", Value::Array(answers.iter().map(|answer| as_json(answer)).collect()));
         return Ok(0);
@@ -87,7 +96,7 @@ fn line(program: &str, memory: &str) -> Result<String> {
 }
 
 /// What the guest answers to each case.
-fn answers(machine: &Machine, cases: &[String], unverified: bool) -> Result<Vec<String>> {
+fn answers(machine: &Machine, cases: &[String], how: How) -> Result<Vec<String>> {
     if cases.is_empty() {
         return Ok(Vec::new());
     }
@@ -97,10 +106,11 @@ fn answers(machine: &Machine, cases: &[String], unverified: bool) -> Result<Vec<
     let built = machine.kernel(&folder.path)?;
     let mut machine = machine.clone();
     machine.files.push(GuestFile { host, guest: CASES.into() });
-    if unverified {
+    if how.unverified {
         machine.append.push(UNVERIFIED.into());
     }
-    let script = format!("bpf exec /{CASES} 2>&1\n");
+    let engine = if how.jit { "--jit " } else { "" };
+    let script = format!("bpf exec {engine}/{CASES} 2>&1\n");
     let outcome = run::script(&built, &machine, script.as_bytes(), Streams::Collect)?;
     let text = String::from_utf8_lossy(&outcome.stdout);
     let answers: Vec<String> = text.lines().map(str::to_owned).collect();

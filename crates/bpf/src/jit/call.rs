@@ -63,8 +63,8 @@ impl Compiler<'_> {
                         self.shape.counter(),
                     ));
                 }
-                let label = self.out.slot(to);
-                self.out.branch(Form::Bl, label);
+                let entry = self.entry_of(to);
+                self.out.branch(Form::Bl, entry);
                 self.out.put(encode::mov(R0, regs::X0));
                 Ok(())
             }
@@ -158,8 +158,8 @@ impl Compiler<'_> {
             Imm64::Value(value) => self.number64(rd, value),
             _ if self.options.checked.is_some() => self.immediate_checked(rd, imm),
             Imm64::Code(_) => {
-                let label = self.out.slot(self.target(op));
-                self.out.branch(Form::Adr(rd), label);
+                let entry = self.entry_of(self.target(op));
+                self.out.branch(Form::Adr(rd), entry);
             }
             _ if dst == Reg::R1 && self.only_for_lookup(i) => {}
             _ => match self.env.address(imm) {

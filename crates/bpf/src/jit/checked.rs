@@ -13,11 +13,13 @@
 //!                              ldr w7, [x9]
 //! ```
 //!
-//! The end is told in a record of five words: the stack pointer to come back to, why, which slot, and what about it.
+//! The end is told in a record of four words: the stack pointer to come back to, why, which slot, and what about it.
 //!
 //! What is different beside that: r10 is a number of the sandbox, in x25, and the native stack holds records only.
 
 use alloc::vec::Vec;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use a64::encode::arith::{self, Sf};
 use a64::encode::sized::{self, Bytes, Extend};
@@ -53,36 +55,37 @@ pub struct Checked {
 }
 
 /// How a run ended: written by the program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct Record {
-    sp: u64,
-    kind: u64,
-    slot: u64,
-    about: u64,
+    sp: AtomicU64,
+    kind: AtomicU64,
+    slot: AtomicU64,
+    about: AtomicU64,
 }
 
 impl Record {
     /// Why the program did not come to its end, if it did not.
     pub fn trap(&self) -> Option<Trap> {
-        let why = match self.kind {
+        let about = self.about.load(Ordering::Relaxed);
+        let why = match self.kind.load(Ordering::Relaxed) {
             0 => return None,
-            Kind::FAULT => Cause::Fault(self.about),
+            Kind::FAULT => Cause::Fault(about),
             Kind::BUDGET => Cause::Budget,
             Kind::FRAMES => Cause::Frames,
-            Kind::HELPER => Cause::Helper(self.about as i32),
+            Kind::HELPER => Cause::Helper(about as i32),
             Kind::IMMEDIATE => Cause::Immediate,
             _ => Cause::Call,
         };
-        Some(Trap { at: self.slot as usize, why })
+        Some(Trap { at: self.slot.load(Ordering::Relaxed) as usize, why })
     }
 }
 
 /// Where the members of a record are.
-const SP: i64 = 0;
-const KIND: i64 = 8;
-const SLOT: i64 = 16;
-const ABOUT: i64 = 24;
+const SP: i64 = offset_of!(Record, sp) as i64;
+const KIND: i64 = offset_of!(Record, kind) as i64;
+const SLOT: i64 = offset_of!(Record, slot) as i64;
+const ABOUT: i64 = offset_of!(Record, about) as i64;
 
 /// Numbers of the causes.
 struct Kind;
@@ -131,7 +134,7 @@ impl Compiler<'_> {
         const KEPT: [(Gpr, Gpr); 4] =
             [(regs::X19, regs::X20), (regs::X21, regs::X22), (BUDGET, DEPTH), (CHECKED_R10, regs::X26)];
         let Some(checked) = self.options.checked else { return };
-        let function = self.out.slot(0);
+        let function = self.entry_of(0);
         self.out.must(encode::stp_pre(Gpr::FP, Gpr::LR, Gpr::SP, -BYTES));
         for (n, (first, second)) in KEPT.into_iter().enumerate() {
             self.out.must(encode::stp(first, second, Gpr::SP, 16 * (n as i64 + 1)));
@@ -211,7 +214,7 @@ impl Compiler<'_> {
                 }
             }
             Callee::Local(_) => {
-                let (to, frames) = (self.out.slot(self.target(op)), self.trap(Kind::FRAMES));
+                let (to, frames) = (self.entry_of(self.target(op)), self.trap(Kind::FRAMES));
                 self.out.branch(Form::Zero(Sf::X, DEPTH, false), frames);
                 self.count();
                 self.out.must(arith::sub_i(Sf::X, DEPTH, DEPTH, 1));

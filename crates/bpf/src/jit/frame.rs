@@ -52,7 +52,7 @@ impl Shape {
 }
 
 impl Compiler<'_> {
-    /// The entry of the current function; its slot begins here.
+    /// The entry of the current function.
     pub(super) fn enter_function(&mut self) {
         let shape = self.shape;
         if shape.begin == 0 {
@@ -63,7 +63,8 @@ impl Compiler<'_> {
             }
             self.tail_entry = self.out.len();
         }
-        self.out.place(shape.begin);
+        let entry = self.entry_of(shape.begin);
+        self.out.place_label(entry);
         if !shape.framed() {
             return;
         }
@@ -122,7 +123,7 @@ impl Compiler<'_> {
     /// The way in for those who have no counter yet.
     fn lay_counter(&mut self) {
         const BYTES: i64 = 32;
-        let function = self.out.slot(0);
+        let function = self.entry_of(0);
         self.out.must(encode::stp_pre(Gpr::FP, Gpr::LR, Gpr::SP, -BYTES));
         self.out.put(encode::mov_sp(Gpr::FP, Gpr::SP));
         self.out.must(sized::store(Bytes::X, Gpr::ZR, Gpr::SP, RECORD_BYTES));

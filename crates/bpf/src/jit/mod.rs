@@ -62,7 +62,7 @@ use crate::interp::FRAME_BYTES;
 use crate::op::{Imm64, Op, Reg, Width};
 use crate::program::Program;
 use checked::Checked;
-use emit::Buffer;
+use emit::{Buffer, Label};
 use scan::Shape;
 
 pub use emit::MAX_WORDS;
@@ -271,6 +271,8 @@ struct Compiler<'a> {
     /// For each slot: does a branch lead here?
     targets: Vec<bool>,
     shapes: Vec<Shape>,
+    /// Where each of them is called; a jump to its first slot leads behind its entry.
+    entries: Vec<Label>,
     /// The function that is being compiled.
     shape: Shape,
     /// May `tbz` be used?
@@ -293,6 +295,7 @@ impl<'a> Compiler<'a> {
         let slots = program.slots().len();
         let mut out = Buffer::new(slots);
         let stubs = checked::Stubs::new(&mut out);
+        let entries = shapes.iter().map(|_| out.label()).collect();
         Ok(Self {
             env,
             options,
@@ -301,6 +304,7 @@ impl<'a> Compiler<'a> {
             targets,
             shape: shapes.first().copied().unwrap_or_default(),
             shapes,
+            entries,
             near,
             slots,
             slot: 0,
@@ -323,9 +327,8 @@ impl<'a> Compiler<'a> {
                 self.shape = shape;
                 functions.push(Function { slot, word: self.out.len() });
                 self.enter_function();
-            } else {
-                self.out.place(slot);
             }
+            self.out.place(slot);
             let word = self.out.len() as u32;
             let taken = self.instruction(i)?;
             let next = self.ops.get(i + taken).map_or(self.slots, |(slot, _)| *slot);
@@ -359,6 +362,13 @@ impl<'a> Compiler<'a> {
     fn shape_at(&self, slot: usize) -> Option<Shape> {
         let n = self.shapes.binary_search_by_key(&slot, |shape| shape.begin).ok()?;
         self.shapes.get(n).copied()
+    }
+
+    /// Where the function that begins at a slot is called.
+    fn entry_of(&mut self, slot: usize) -> Label {
+        let n = self.shapes.partition_point(|shape| shape.begin < slot);
+        // Each callee is a function; a label that is never placed is found out in the end.
+        self.entries.get(n).copied().unwrap_or_else(|| self.out.label())
     }
 
     fn fail<T>(&self, why: Why) -> Result<T, Error> {

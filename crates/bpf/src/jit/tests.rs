@@ -151,6 +151,12 @@ fn calls() {
         "stp x29, x30, [sp, #-32]!; str x19, [sp, #16]; mov x29, sp; mov x19, x0; bl 0x20050; mov x7, x0; \
          ldur x7, [x19, #5]; mov x0, x7; ldr x19, [sp, #16]; ldp x29, x30, [sp], #32",
     );
+    // A jump to the first instruction leads behind the entry; a call does not.
+    check(
+        "again: r6 += 1; if r6 < 5 goto again; r1 = code[-3]; r0 = 1",
+        "stp x29, x30, [sp, #-32]!; str x19, [sp, #16]; mov x29, sp; add x19, x19, #1; cmp x19, #5; b.lo 0x1000c; \
+         adr x0, 0x10000; mov x0, #1; ldr x19, [sp, #16]; ldp x29, x30, [sp], #32",
+    );
     // An element of an array is looked up in place, and its map not even loaded.
     check(
         "*(u32 *)(r10 - 4) = r1; r1 = map[1]; r2 = r10; r2 += -4; call 1",

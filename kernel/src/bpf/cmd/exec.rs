@@ -1,8 +1,9 @@
 //! `bpf exec`: runs programs that nobody has verified, in a sandbox.
 //!
 //! ```text
-//!   bpf exec FILE
-//!     each line: PROGRAM [MEMORY]  ──▶ bpf::sandbox::Case ──▶ Sandbox::run ──▶ r0, or why not
+//!   bpf exec [--jit] FILE
+//!     each line: PROGRAM [MEMORY]  ──▶ bpf::sandbox::Case ─┬▶ Sandbox::run     ─┬▶ r0, or why not
+//!                                                         └▶ jit::checked::run ─┘
 //! ```
 //!
 //! Whatever is checked before a program runs, its structure is; only the path analysis is what such programs are spared, for
@@ -17,34 +18,66 @@ use sh::Ctx;
 use super::UNVERIFIED;
 use crate::arch::cpu;
 use crate::boot;
+use crate::bpf::jit;
 use crate::sync::PreemptGuard;
 use crate::time::now_ns;
 
-/// The helpers of the sandbox, by their numbers on Linux.
-fn helper(number: i32, _: [u64; 5]) -> Option<u64> {
+/// A helper as compiled programs call it.
+type Helper = extern "C" fn(u64, u64, u64, u64, u64) -> u64;
+
+extern "C" fn ktime_get_ns(_: u64, _: u64, _: u64, _: u64, _: u64) -> u64 {
+    now_ns()
+}
+
+extern "C" fn get_smp_processor_id(_: u64, _: u64, _: u64, _: u64, _: u64) -> u64 {
+    let _here = PreemptGuard::new();
+    cpu::id() as u64
+}
+
+/// The helpers of the sandbox, by their numbers on Linux: none that is given an address.
+pub(in crate::bpf) fn native_helper(number: i32) -> Option<Helper> {
     const KTIME_GET_NS: i32 = 5;
     const GET_SMP_PROCESSOR_ID: i32 = 8;
     match number {
-        KTIME_GET_NS => Some(now_ns()),
-        GET_SMP_PROCESSOR_ID => {
-            let _here = PreemptGuard::new();
-            Some(cpu::id() as u64)
-        }
+        KTIME_GET_NS => Some(ktime_get_ns),
+        GET_SMP_PROCESSOR_ID => Some(get_smp_processor_id),
         _ => None,
     }
 }
 
-/// Runs a case: r0, or what was wrong.
-pub(in crate::bpf) fn run(line: &str) -> Result<u64, String> {
-    let case = Case::parse(line).map_err(|e| format!("{e}"))?;
-    Sandbox::new(case.memory, &helper, BUDGET).run(&case.program).map_err(|trap| format!("{trap}"))
+pub(in crate::bpf) fn helper(number: i32, [r1, r2, r3, r4, r5]: [u64; 5]) -> Option<u64> {
+    native_helper(number).map(|helper| helper(r1, r2, r3, r4, r5))
 }
 
-/// `bpf exec FILE`: for each line of the file a line, `r0` in hexadecimal or `error: …`. 1 when there was an error.
+/// Who runs a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::bpf) enum Engine {
+    /// The interpreter.
+    Interpreter,
+    /// The machine: it is compiled.
+    Jit,
+}
+
+/// Runs a case: r0, or what was wrong.
+pub(in crate::bpf) fn run(line: &str, engine: Engine) -> Result<u64, String> {
+    let case = Case::parse(line).map_err(|e| format!("{e}"))?;
+    match engine {
+        Engine::Interpreter => {
+            Sandbox::new(case.memory, &helper, BUDGET).run(&case.program).map_err(|trap| format!("{trap}"))
+        }
+        Engine::Jit => jit::checked::run_text(&case.program, &case.memory, BUDGET),
+    }
+}
+
+/// `bpf exec [--jit] FILE`: for each line of the file a line, `r0` in hexadecimal or `error: …`. 1 when there was an error.
 pub(super) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {
-    let [path] = args else {
-        ctx.eprint("usage: bpf exec FILE\n");
-        return 2;
+    let (path, engine) = match args {
+        [path] => (path, Engine::Interpreter),
+        ["--jit", path] => (path, Engine::Jit),
+        _ => {
+            ctx.eprint("usage: bpf exec [--jit] FILE\n");
+            return 2;
+        }
     };
     if !boot::info().flag(UNVERIFIED) {
         ctx.complain(format_args!(
@@ -64,7 +97,7 @@ pub(super) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {
         if ctx.stopped().is_some() {
             return 1;
         }
-        match run(line) {
+        match run(line, engine) {
             Ok(r0) => ctx.print(&format!("{r0:x}\n")),
             Err(why) => {
                 ctx.print(&format!("error: {why}\n"));

@@ -22,7 +22,7 @@ type Command = fn(&mut Ctx, &[&str]) -> i32;
 
 /// The commands, with their arguments.
 const COMMANDS: &[(&str, &str, Command)] = &[
-    ("exec", "FILE", exec::main),
+    ("exec", "[--jit] FILE", exec::main),
     ("link", link::USAGE, link::main),
     ("map", "COMMAND [MAP] [ARG]...", map::main),
     ("perf", "[list]", link::perf),

@@ -36,15 +36,24 @@ pub(super) fn add(root: &Arc<Dir>) {
     root.file("kallsyms", Text::new(0o444).seq(|_| Ok(kallsyms())).refuse_write(Errno::EIO));
 }
 
-/// All symbols by address, some at a time: there are too many for one text.
+/// All symbols by address, some at a time: there are too many for one text; behind them the compiled programs, as modules
+/// are on Linux.
 fn kallsyms() -> Pieces {
     const AT_A_TIME: usize = 64;
     let mut symbols = ksyms::table().map(|table| table.iter());
+    let mut programs = crate::text::programs::all();
     Box::new(move |out| {
         let mut more = false;
         for symbol in symbols.iter_mut().flatten().take(AT_A_TIME) {
             more = true;
             let _ = writeln!(out, "{:016x} {} {}", symbol.start, char::from(symbol.kind), symbol.name);
+        }
+        if !more {
+            for symbol in programs.by_ref().take(AT_A_TIME).map(ksyms::program) {
+                more = true;
+                let _ =
+                    writeln!(out, "{:016x} {} {}\t[bpf]", symbol.start, char::from(symbol.kind), symbol.name);
+            }
         }
         Ok(more)
     })
