@@ -25,6 +25,8 @@
 //! | [`object`] | objects of compilers, and texts with maps: programs and what they use |
 //! | [`btf`] | types in objects, and what depends on the kernel's |
 //! | [`types`] | what a kernel tells of its types |
+//! | [`fuzz`] | programs at random, for comparing engines |
+//! | [`vectors`] | what each instruction computes, at the edges |
 //! | [`verify`] | what can be known without running them |
 //!
 //! Pure: no unsafe, no state, nothing of a machine. What runs in a probe ([`interp`]) allocates nothing and cannot panic.
@@ -36,6 +38,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod btf;
+pub mod fuzz;
 pub mod helper;
 pub mod insn;
 pub mod interp;
@@ -49,6 +52,7 @@ pub mod program;
 pub mod sandbox;
 pub mod text;
 pub mod types;
+pub mod vectors;
 pub mod verify;
 
 pub use insn::Insn;

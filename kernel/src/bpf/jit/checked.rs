@@ -24,12 +24,15 @@ const STACK_BYTES: usize = FRAME_BYTES as usize * MAX_FRAMES;
 /// What such programs are called.
 const SYMBOL: &str = "bpf_prog_unverified";
 
-/// Helpers of the sandbox, and nothing else.
-struct Helpers;
+/// A helper, as compiled programs call it.
+type Helper = extern "C" fn(u64, u64, u64, u64, u64) -> u64;
+
+/// These helpers, and nothing else.
+struct Helpers(fn(i32) -> Option<Helper>);
 
 impl Env for Helpers {
     fn helper(&self, number: i32) -> Option<u64> {
-        exec::native_helper(number).map(|helper| helper as usize as u64)
+        (self.0)(number).map(|helper| helper as usize as u64)
     }
 
     fn address(&self, _: Imm64) -> Option<u64> {
@@ -48,11 +51,12 @@ pub(crate) struct Outcome {
 ///
 /// # Errors
 /// It cannot be compiled.
-pub(crate) fn run(
+pub(crate) fn run_with(
     program: &Program,
     memory: &[u8],
     budget: u64,
     options: &Options<'_>,
+    helpers: fn(i32) -> Option<Helper>,
 ) -> Result<Outcome, LoadError> {
     let cells = |bytes: usize| -> Result<Box<[AtomicU64]>, LoadError> {
         let mut cells = Vec::new();
@@ -73,7 +77,8 @@ pub(crate) fn run(
         budget,
         record: (&raw const record).expose_provenance() as u64,
     };
-    let image = Image::new(program, &Helpers, &Options { checked: Some(checked), ..*options }, SYMBOL)?;
+    let image =
+        Image::new(program, &Helpers(helpers), &Options { checked: Some(checked), ..*options }, SYMBOL)?;
     // SAFETY: it looks up each address in the two windows, which live until it has returned.
     let r0 = unsafe { image.call([MEMORY, memory.len() as u64, 0, 0, 0]) };
     let result = record.trap().map_or(Ok(r0), Err);
@@ -83,6 +88,7 @@ pub(crate) fn run(
 
 /// The same, as text for what is wrong.
 pub(crate) fn run_text(program: &Program, memory: &[u8], budget: u64) -> Result<u64, String> {
-    let outcome = run(program, memory, budget, &super::options()).map_err(|error| format!("{error}"))?;
+    let outcome = run_with(program, memory, budget, &super::options(), exec::native_helper)
+        .map_err(|error| format!("{error}"))?;
     outcome.result.map_err(|trap| format!("{trap}"))
 }
