@@ -226,7 +226,7 @@ const OTHER: &[(&str, u64)] = &[
     ("r0 = 0x8899aabbccddeeff ll; r0 <<= 32; r0 >>= 32", 0xccdd_eeff),
     ("r0 = 0x8899aabbccddeeff ll; r0 <<= 32; r0 s>>= 32", 0xffff_ffff_ccdd_eeff),
     ("r0 = 0x8899aabbccddeeff ll; r0 <<= 8; r0 >>= 56", 0x99),
-    ("r0 = 0x8899aabbccddeeff ll; r0 <<= 40; r0 >>= 32", 0xdd_eeff_00),
+    ("r0 = 0x8899aabbccddeeff ll; r0 <<= 40; r0 >>= 32", 0xddee_ff00),
     ("r0 = 0x8899aabbccddeeff ll; r0 <<= 40; r0 s>>= 32", 0xffff_ffff_ddee_ff00),
     ("r0 = 0x8899aabbccddeeff ll; r0 <<= 0; r0 >>= 0", 0x8899_aabb_ccdd_eeff),
     ("r1 = 0x8899aabbccddeeff ll; r0 = r1; r0 <<= 63; r0 >>= 63; r0 += r1", 0x8899_aabb_ccdd_ef00),

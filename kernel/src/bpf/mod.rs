@@ -15,6 +15,8 @@
 #[expect(unsafe_code, reason = "programs behind pointers that hits read without a lock")]
 pub(crate) mod attach;
 pub(crate) mod cmd;
+#[expect(unsafe_code, reason = "calls what it has compiled")]
+pub(crate) mod jit;
 #[allow(dead_code, reason = "commands come next")]
 pub(crate) mod link;
 pub(crate) mod maps;
@@ -23,8 +25,6 @@ pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]
 #[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]
 pub(crate) mod run;
-#[expect(unsafe_code, reason = "calls what it has compiled")]
-pub(crate) mod jit;
 pub(crate) mod tests;
 
 pub(crate) use link::misses;

@@ -34,9 +34,9 @@ pub(crate) const BYTES: usize = 1 << 20;
 const GRAIN_BYTES: usize = 64;
 const GRAINS: usize = BYTES / GRAIN_BYTES;
 /// How many programs there may be at a time.
-pub(crate) const BLOCKS: usize = 2048;
+pub(crate) const BLOCKS: usize = 4096;
 /// How many different names are remembered; what comes later is called [`NAMELESS`].
-const NAMES: usize = 2048;
+const NAMES: usize = 4096;
 const NAMELESS: &str = "bpf_prog";
 
 /// What an unused word holds: a breakpoint that nobody handles.
