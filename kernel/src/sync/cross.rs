@@ -19,6 +19,9 @@
 //!   every other  │ …interrupt: parked ─┼─ sleeps, masked ──────┤ goes on
 //! ```
 //!
+//! `f` may change any code but what the parked CPUs execute meanwhile. That is one function, [`parked`], which no probe is
+//! accepted in; it says when a CPU has come there.
+//!
 //! One caller at a time: the others wait with interrupts on, so that they can be parked. A parked CPU was
 //! interruptible, so it holds no spin lock, and `f` may take any.
 
@@ -285,31 +288,67 @@ pub(crate) fn stop_machine<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Where CPUs are parked.
+struct Park {
+    /// How many execute nothing but [`parked`].
+    inside: AtomicU32,
+    /// They may go on.
+    release: AtomicBool,
+}
+
+noinstr! {
+    /// What a parked CPU executes while code changes: all of it, so everything else may change. `asleep` is this CPU's.
+    ///
+    /// It waits as [`sleep_until`] does, with interrupts masked. Behind the barrier at the end it executes new code.
+    #[inline(never)]
+    fn parked(park: &Park, asleep: &AtomicBool) {
+        park.inside.fetch_add(1, Ordering::Release);
+        let mut looks = 0;
+        while !park.release.load(Ordering::Acquire) {
+            if looks < LOOKS_BEFORE_SLEEP {
+                looks += 1;
+                arch::cpu::relax();
+                continue;
+            }
+            asleep.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if !park.release.load(Ordering::Acquire) {
+                arch::cpu::wfi();
+            }
+            asleep.store(false, Ordering::Relaxed);
+        }
+        // SAFETY: a barrier.
+        unsafe { asm!("isb", options(nostack, preserves_flags)) };
+    }
+}
+
 /// Runs `f` while `others` are parked. The caller has the flag.
 #[inline(never)]
 fn with_parked<R>(others: u32, f: impl FnOnce() -> R) -> R {
     assert_may_wait(others);
-    let parked = AtomicU32::new(0);
-    let release = AtomicBool::new(false);
+    let arrived = AtomicU32::new(0);
+    let park = Park { inside: AtomicU32::new(0), release: AtomicBool::new(false) };
     let stopper = arch::cpu::id();
-    let park = || {
-        if parked.fetch_add(1, Ordering::AcqRel) + 1 == others.count_ones() {
+    let stop = || {
+        if arrived.fetch_add(1, Ordering::AcqRel) + 1 == others.count_ones() {
             wake(stopper);
         }
-        sleep_until(|| release.load(Ordering::Acquire));
-        // SAFETY: a barrier.
-        unsafe { asm!("isb", options(nostack, preserves_flags)) };
+        parked(&park, ASLEEP.on(arch::cpu::id()));
     };
-    let calls: [Call<'_>; arch::MAX_CPUS] = core::array::from_fn(|_| Call::new(&park));
+    let calls: [Call<'_>; arch::MAX_CPUS] = core::array::from_fn(|_| Call::new(&stop));
     for cpu in each(others) {
         // SAFETY: all are waited for below.
         unsafe { calls[cpu].send(cpu) };
     }
-    sleep_until(|| parked.load(Ordering::Acquire) == others.count_ones());
+    sleep_until(|| arrived.load(Ordering::Acquire) == others.count_ones());
+    // A few instructions more, of which the last to arrive sends an interrupt.
+    while park.inside.load(Ordering::Acquire) != others.count_ones() {
+        arch::cpu::relax();
+    }
     let result = {
         let _irq = IrqGuard::new();
         let result = f();
-        release.store(true, Ordering::Release);
+        park.release.store(true, Ordering::Release);
         each(others).for_each(wake);
         result
     };

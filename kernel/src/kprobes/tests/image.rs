@@ -8,20 +8,26 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::{Count, Refused, text_sum, words};
-use crate::boot;
-use crate::kprobes::{Kprobe, Refusal, arm_all, disarm_all, hand_over};
-use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag};
-use crate::sync::quiesce;
+use crate::arch::cpu;
+use crate::exception::PtRegs;
+use crate::kprobes::{Flow, Handler, Kprobe, Refusal, arm_all, disarm_all, hand_over};
+use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq, diag, skip};
+use crate::sync::{CpuPin, quiesce, stop_machine};
 use crate::task::{self, Prio};
 use crate::text::ranges::Region;
+use crate::time::now_ns;
 use crate::workload;
+use crate::{boot, ksyms};
 
 /// The tests of this file.
-pub(crate) const TESTS: &[Test] =
-    &[Test { name: "in_bulk", run: in_bulk }, Test { name: "one_by_one", run: one_by_one }];
+pub(crate) const TESTS: &[Test] = &[
+    Test { name: "parked_cpus_hit_none", run: parked_cpus_hit_none },
+    Test { name: "in_bulk", run: in_bulk },
+    Test { name: "one_by_one", run: one_by_one },
+];
 
 /// Every how many words a short run takes; primes, so that they fall anywhere in functions and lines.
 const BULK_STRIDE: usize = 41;
@@ -144,6 +150,64 @@ fn one_by_one(t: &mut TestCtx<'_>) -> TestResult {
     check_eq!(t, refused.total(Refusal::NoSlot) + refused.total(Refusal::NoMemory), 0);
     check_eq!(t, wrong.load(Ordering::Relaxed), 0);
     check_eq!(t, text_sum(), sum);
+    Ok(())
+}
+
+/// Counts hits of other CPUs than the one that has stopped them.
+struct WhileStopped {
+    stopper: AtomicUsize,
+    hits: AtomicU64,
+    others: AtomicU64,
+}
+
+const NOBODY: usize = usize::MAX;
+
+impl Handler for WhileStopped {
+    fn pre(&self, _: u64, _: &mut PtRegs, _: &CpuPin) -> Flow {
+        let stopper = self.stopper.load(Ordering::Acquire);
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        self.others.fetch_add(u64::from(![NOBODY, cpu::id()].contains(&stopper)), Ordering::Relaxed);
+        Flow::Continue
+    }
+}
+
+/// What a CPU executes while it is stopped cannot be changed, since it is stopped for changes: there is no probe in it. All
+/// that may be about it is probed, and of the stopped CPUs nobody hits anything.
+fn parked_cpus_hit_none(t: &mut TestCtx<'_>) -> TestResult {
+    const ROUNDS: usize = 20;
+    // Longer than a tick: a tick that is due ends every sleep at once.
+    const LOOK_NS: u64 = 12_000_000;
+    if cpu::online() < 2 {
+        skip!("needs two CPUs");
+    }
+    let handler = Arc::new(WhileStopped {
+        stopper: AtomicUsize::new(NOBODY),
+        hits: AtomicU64::new(0),
+        others: AtomicU64::new(0),
+    });
+    let near = |at: &usize| {
+        let symbol = ksyms::by_addr(*at);
+        symbol.is_some_and(|symbol| symbol.name.contains("::cross::") || symbol.name.contains("gic"))
+    };
+    let range = Region::Text.range();
+    let probes: Vec<_> = words(range.start, range.len())
+        .filter(near)
+        .filter_map(|at| Kprobe::register(at, handler.clone()).ok())
+        .collect();
+    let batch: Vec<_> = probes.iter().collect();
+    check_eq!(t, arm_all(&batch), Ok(()));
+    for _ in 0..ROUNDS {
+        stop_machine(|| {
+            handler.stopper.store(cpu::id(), Ordering::Release);
+            let until = now_ns() + LOOK_NS;
+            while now_ns() < until {}
+            handler.stopper.store(NOBODY, Ordering::Release);
+        });
+    }
+    check_eq!(t, disarm_all(&batch), Ok(()));
+    diag!(t, "{} words probed, {} hits", batch.len(), handler.hits.load(Ordering::Relaxed));
+    check!(t, handler.hits.load(Ordering::Relaxed) > ROUNDS as u64);
+    check_eq!(t, handler.others.load(Ordering::Relaxed), 0);
     Ok(())
 }
 
