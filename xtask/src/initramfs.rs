@@ -1,7 +1,7 @@
 //! Packs the guest's root file system.
 //!
-//! It is the folder `kernel/initramfs`, the places where file systems are mounted, and what `--file`
-//! and the script add. Later entries replace earlier ones of the same name.
+//! It is the folder `kernel/initramfs`, the BPF tools of `tools/` in both of their forms, the places where file systems
+//! are mounted, and what `--file` and the script add. Later entries replace earlier ones of the same name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,22 @@ impl Tree {
         if folder.is_dir() {
             tree.folder(&folder, "")?;
         }
+        tree.tools(&crate::root().join("tools"))?;
         Ok(tree)
+    }
+
+    /// Adds what the guest can load of the tools: objects and texts, at `/tools`.
+    fn tools(&mut self, folder: &Path) -> Result<()> {
+        let listing =
+            std::fs::read_dir(folder).with_context(|| format!("could not list {}", folder.display()))?;
+        for entry in listing {
+            let path = entry?.path();
+            let loads = path.extension().is_some_and(|ending| ending == "o" || ending == "s");
+            if let (true, Some(name)) = (loads, path.file_name().and_then(|name| name.to_str())) {
+                self.add_host(&GuestFile { guest: format!("tools/{name}"), host: path.clone() })?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a file with these bytes.

@@ -60,7 +60,7 @@ pub mod sys;
 pub use ctx::{Ctx, Stop};
 pub use interact::{Names, ShellCompleter, interact};
 pub use lexer::ParseError;
-pub use programs::{Program, Programs};
+pub use programs::{Program, Programs, utc};
 pub use shell::{Fed, Shell};
 pub use sys::{DirEntry, Ends, FileKind, Io, OpenFlags, Power, Stat, Sys, Task, Uname};
 pub use tracecore::errno::Errno;

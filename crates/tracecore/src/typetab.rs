@@ -355,6 +355,11 @@ impl<'a> TypeTable<'a> {
         Some(Function { result, count, words: false, table: self, at })
     }
 
+    /// How many types there are; their numbers are those below.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.index.len() / INDEX_LEN).unwrap_or(u32::MAX)
+    }
+
     /// What a type is made of.
     pub fn shape(&self, ty: TypeId) -> Option<Shape<'a>> {
         let mut at = u32_at(self.index, (ty.0 as usize).checked_mul(INDEX_LEN)?)? as usize;

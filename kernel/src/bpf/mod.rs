@@ -3,6 +3,8 @@
 //! | room | what |
 //! |---|---|
 //! | [`prog`] | programs: loaded, numbered, run, freed |
+//! | [`load`] | from an object to programs that can run |
+//! | [`types`] | the kernel's types as programs may ask for them |
 //! | [`run`] | what a helper can ask about the program that called it |
 //! | [`attach`] | programs on hooks |
 //! | [`link`] | attachments, numbered and owned |
@@ -19,12 +21,13 @@ pub(crate) mod cmd;
 pub(crate) mod jit;
 #[allow(dead_code, reason = "commands come next")]
 pub(crate) mod link;
+pub(crate) mod load;
 pub(crate) mod maps;
-#[allow(dead_code, reason = "loading comes next")]
 pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]
 #[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]
 pub(crate) mod run;
 pub(crate) mod tests;
+pub(crate) mod types;
 
 pub(crate) use link::misses;

@@ -29,6 +29,7 @@ use ::bpf::btf::ext::Line;
 use ::bpf::kind::Attach;
 use ::bpf::program::{Program, TAG_BYTES};
 
+use super::maps;
 use super::run::{Running, Way};
 use crate::arch::{MAX_CPUS, cpu};
 use crate::jump_label::{StaticKey, static_branch_unlikely};
@@ -78,9 +79,9 @@ pub(crate) struct Parts {
     /// What runs it.
     pub(crate) engine: Engine,
     /// What it needs as long as it is there: its maps by their places.
-    pub(crate) maps: Vec<Arc<dyn Any + Send + Sync>>,
-    /// How many instructions the verifier looked at.
-    pub(crate) verified_insns: usize,
+    pub(crate) maps: Vec<Arc<maps::Entry>>,
+    /// Bytes of context, or of the memory in its place, that it may access.
+    pub(crate) context_bytes: u32,
     /// Types and lines of its source.
     pub(crate) btf: Option<Arc<Btf>>,
     /// Lines by slot.

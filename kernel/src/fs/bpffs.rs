@@ -93,6 +93,24 @@ pub(crate) fn get(path: &str) -> Result<Object, Errno> {
     }
 }
 
+/// Makes a directory.
+///
+/// # Errors
+/// As [`pin`].
+pub(crate) fn make_dir(path: &str) -> Result<(), Errno> {
+    let (dir, name) = parent(path)?;
+    dir.mkdir(name, 0o700)
+}
+
+/// Removes an empty directory.
+///
+/// # Errors
+/// ENOTEMPTY; those of a path.
+pub(crate) fn remove_dir(path: &str) -> Result<(), Errno> {
+    let (dir, name) = parent(path)?;
+    dir.rmdir(name)
+}
+
 /// Takes the name of an object away, and gives the object.
 ///
 /// # Errors

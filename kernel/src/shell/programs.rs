@@ -19,8 +19,8 @@ pub(super) const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "bpf",
-        usage: "exec FILE | map COMMAND",
-        help: "run BPF programs in a sandbox, use maps",
+        usage: "prog|map|link|perf|exec ...",
+        help: "load, run and attach BPF programs, use their maps",
         main: bpf::cmd::main,
     },
     Program { name: "misses", usage: "", help: "show what was not recorded, and why", main: misses },

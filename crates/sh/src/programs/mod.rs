@@ -13,6 +13,8 @@ mod test;
 mod text;
 mod time;
 
+pub use time::utc;
+
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::ctx::Ctx;

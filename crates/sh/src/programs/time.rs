@@ -37,6 +37,12 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const DAY_S: u64 = 86_400;
 
+/// Seconds since 1970 as `2026-11-20T19:35:10`, UTC.
+pub fn utc(unix_s: u64) -> String {
+    // All conversions are known.
+    Date::from_unix(unix_s).format("%FT%T", 0).unwrap_or_default()
+}
+
 /// A point of time in the calendar, UTC.
 pub(crate) struct Date {
     unix_s: u64,

@@ -4,18 +4,21 @@
 //! |---|---|---|
 //! | `exec` | [`exec`] | runs programs that nobody has verified, in a sandbox |
 //! | `link`, `perf` | [`link`] | what is attached where |
-//! | `prog attach`, `prog detach` | [`attach`] | attaches programs |
+//! | `prog` | [`prog`], [`attach`] | loads programs, shows, runs and attaches them |
+//! | `stats` | [`stats`] | how many there are, and whether runs are counted |
 //! | `map` | [`map`] | makes maps, shows and changes what is in them |
 
 mod attach;
 pub(in crate::bpf) mod exec;
 mod link;
 mod map;
+mod prog;
+mod stats;
 
 use sh::Ctx;
 
 /// The boot argument without which nothing unverified runs.
-const UNVERIFIED: &str = "trapline.bpf.unverified";
+pub(in crate::bpf) const UNVERIFIED: &str = "trapline.bpf.unverified";
 
 /// What one of the commands does with the words behind its name: the exit status.
 type Command = fn(&mut Ctx, &[&str]) -> i32;
@@ -26,17 +29,9 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("link", link::USAGE, link::main),
     ("map", "COMMAND [MAP] [ARG]...", map::main),
     ("perf", "[list]", link::perf),
-    ("prog", "attach PROG [TARGET] [cookie N[,N…]] [pin PATH] | detach PROG [TARGET]", prog),
+    ("prog", "COMMAND [PROG] [ARG]...", prog::main),
+    ("stats", "[on|off]", stats::main),
 ];
-
-/// `bpf prog …`.
-fn prog(ctx: &mut Ctx, args: &[&str]) -> i32 {
-    match args {
-        ["attach", rest @ ..] => attach::attach(ctx, rest),
-        ["detach", rest @ ..] => attach::detach(ctx, rest),
-        _ => 2,
-    }
-}
 
 /// `bpf COMMAND …`.
 pub(crate) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {

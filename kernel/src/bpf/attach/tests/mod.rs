@@ -118,7 +118,7 @@ fn parts(attach: Attach, program: ::bpf::Program, engine: Engine) -> Parts {
         program,
         engine,
         maps: Vec::new(),
-        verified_insns: 0,
+        context_bytes: 0,
         btf: None,
         lines: Vec::new(),
     }
