@@ -9,6 +9,7 @@
 //! | [`attach`] | programs on hooks |
 //! | [`link`] | attachments, numbered and owned |
 //! | [`cmd`] | the shell's `bpf` |
+//! | [`helpers`] | what programs may call |
 //! | [`maps`] | the maps of this kernel: ids, names, memory, and who holds them |
 //! | [`jit`] | programs as machine code |
 //!
@@ -17,11 +18,15 @@
 #[expect(unsafe_code, reason = "programs behind pointers that hits read without a lock")]
 pub(crate) mod attach;
 pub(crate) mod cmd;
+#[allow(dead_code, reason = "who runs programs comes next")]
+#[expect(unsafe_code, reason = "memory and functions of programs by their addresses")]
+pub(crate) mod helpers;
 #[expect(unsafe_code, reason = "calls what it has compiled")]
 pub(crate) mod jit;
 #[allow(dead_code, reason = "commands come next")]
 pub(crate) mod link;
 pub(crate) mod load;
+#[expect(unsafe_code, reason = "a map's timers by the map's address")]
 pub(crate) mod maps;
 pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]

@@ -94,6 +94,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "bpf", tests: crate::bpf::tests::TESTS },
     Group { name: "bpf_maps", tests: crate::bpf::maps::tests::TESTS },
     Group { name: "bpf_jit", tests: crate::bpf::jit::tests::TESTS },
+    Group { name: "bpf_helpers", tests: crate::bpf::helpers::tests::TESTS },
     Group { name: "kprobes_image", tests: crate::kprobes::tests::IMAGE_TESTS },
     Group { name: "kprobes_boost", tests: crate::kprobes::tests::BOOST_TESTS },
     Group { name: "graph", tests: crate::ftrace::graph::tests::TESTS },

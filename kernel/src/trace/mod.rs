@@ -71,6 +71,14 @@ pub(crate) use kprobe_events::EventProbe;
 pub(crate) use misses::misses;
 pub(crate) use tracepoints::stage;
 
+/// Switches an event on, `GROUP:EVENT`.
+///
+/// # Errors
+/// EINVAL: there is none; those of its source.
+pub(crate) fn enable_event(name: &str) -> Result<(), Errno> {
+    events::set_event(name)
+}
+
 /// Makes the rings and the files. Once, when there is a heap and tasks can run.
 pub(crate) fn init() -> Result<(), Errno> {
     rings::init()?;

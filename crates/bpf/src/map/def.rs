@@ -248,7 +248,12 @@ impl MapDef {
                 at.is_multiple_of(align) && at.checked_add(bytes).is_some_and(|end| end <= self.value_size)
             })
         };
-        let has_them = matches!(self.kind, MapKind::Hash | MapKind::Array | MapKind::LruHash);
+        let has_them = match self.kind {
+            MapKind::Hash | MapKind::Array => true,
+            // What evicts elements knows nothing of timers.
+            MapKind::LruHash => self.special.timer.is_none(),
+            _ => false,
+        };
         let sound =
             within(self.special.spin_lock, SPIN_LOCK_BYTES, 4) && within(self.special.timer, TIMER_BYTES, 8);
         if has_them && sound { Ok(()) } else { Err(MapError::Invalid) }

@@ -404,6 +404,11 @@ impl Hash {
         Ok(self.value_addr(n, 0))
     }
 
+    /// Bytes from a key to its value, of the first CPU.
+    pub(crate) fn key_bytes(&self) -> usize {
+        8 * self.key_words
+    }
+
     /// The next element in use from number `n` on.
     pub(crate) fn used_from(&self, n: usize) -> Option<usize> {
         (n..self.pool.len())

@@ -121,6 +121,18 @@ impl Map {
         }
     }
 
+    /// The key of the element whose value lies at `value`: its address, or its number in an array.
+    pub fn key_of(&self, value: u64) -> Option<(Option<u64>, u32)> {
+        match &self.body {
+            Body::Hash(hash) => Some((Some(value.checked_sub(hash.key_bytes() as u64)?), 0)),
+            Body::Array(array) => {
+                let offset = array.cells.offset_of(value, 1)?;
+                Some((None, (offset / array.stride_bytes()) as u32))
+            }
+            _ => None,
+        }
+    }
+
     /// The words in which the `len` bytes at `addr` lie, if they lie in this map's memory, and the offset of the first byte
     /// in the first word: for who does not trust a program's addresses.
     pub fn cells_at(&self, addr: u64, len: usize) -> Option<(&[AtomicU64], usize)> {

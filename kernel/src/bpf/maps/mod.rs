@@ -30,6 +30,7 @@ use tracecore::errno::Errno;
 
 pub(in crate::bpf) use perf::{Event, Events, MAX_DATA};
 
+use super::helpers::timer::{self, Slots};
 use crate::arch::cpu;
 use crate::mm;
 use crate::sync::{IrqGuard, quiesce};
@@ -61,10 +62,21 @@ pub(crate) struct Entry {
     held: Mutex<BTreeMap<Vec<u8>, (u64, Held)>>,
 }
 
-/// The map itself, which outlives its entry by a quiet point.
+/// The map itself, which outlives its entry by a quiet point. It comes first: its address is this one's.
+#[repr(C)]
 struct Memory {
     map: Map,
+    timers: Option<Box<Slots>>,
     _charge: Charge,
+}
+
+/// The timers of the map at an address.
+///
+/// # Safety
+/// It is the address of a map of this kernel ([`Entry::address`]) that somebody holds.
+pub(in crate::bpf) unsafe fn timers_at<'a>(map: u64) -> Option<&'a Slots> {
+    // SAFETY: the caller's promise; every such map is the first field of its memory.
+    unsafe { (*(map as *const Memory)).timers.as_deref() }
 }
 
 /// Bytes that count as taken.
@@ -106,7 +118,8 @@ pub(crate) fn create(def: MapDef) -> Result<Arc<Entry>, Errno> {
     let charge = Charge::new(def.memory(cpus))?;
     let seed = (now_ns() ^ CHARGED.as_ptr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let map = Map::seeded(def, cpus, seed).map_err(errno)?;
-    let memory = mm::try_arc(Memory { map, _charge: charge })?;
+    let timers = timer::slots(&map)?;
+    let memory = mm::try_arc(Memory { map, timers, _charge: charge })?;
     let mut registry = REGISTRY.lock();
     let id = registry.last.checked_add(1).ok_or(Errno::ENOSPC)?;
     let entry =
@@ -195,7 +208,15 @@ impl Entry {
         if self.def().kind.holds_objects() {
             return self.take_object(key);
         }
-        here(|cpu| self.delete(cpu, key)).map_err(errno)?;
+        here(|cpu| {
+            if let Some(slots) = &self.memory.timers
+                && let Some(value) = self.lookup(cpu, key)
+            {
+                timer::forget(self, slots, value);
+            }
+            self.delete(cpu, key)
+        })
+        .map_err(errno)?;
         Ok(())
     }
 
