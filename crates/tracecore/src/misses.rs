@@ -85,6 +85,8 @@ pub enum Cause {
     Discarded,
     /// The event's filter did not want it.
     Filtered,
+    /// The next one was due before it came.
+    Late,
     /// There was no memory.
     NoMemory,
 }
@@ -104,6 +106,7 @@ impl Cause {
             Cause::TooLong => "too-long",
             Cause::Discarded => "discarded",
             Cause::Filtered => "filtered",
+            Cause::Late => "late",
             Cause::NoMemory => "no-memory",
         }
     }

@@ -16,6 +16,7 @@ use tracecore::errno::Errno;
 use crate::arch::{MAX_CPUS, cpu, gic};
 use crate::boot;
 use crate::exception::{self, PtRegs};
+use crate::sync::{CpuPin, per_cpu};
 use crate::tracepoint::trace;
 
 /// Interrupt numbers with room in the tables: 32 private, 224 shared.
@@ -155,9 +156,24 @@ pub(crate) fn entry() -> usize {
     (handle as fn(&mut PtRegs) as *const ()).addr()
 }
 
+per_cpu! {
+    /// What this CPU's innermost interrupt has interrupted.
+    static INTERRUPTED: AtomicPtr<PtRegs> = AtomicPtr::new(core::ptr::null_mut());
+}
+
+/// Shows `f` the registers that the present interrupt has found; not where there is none.
+pub(crate) fn interrupted<R>(pin: &CpuPin, f: impl FnOnce(&PtRegs) -> R) -> Option<R> {
+    // SAFETY: `handle` puts a pointer there while it has what it points to; interrupts are masked until it takes it away.
+    unsafe { INTERRUPTED.this_cpu(pin).load(Ordering::Relaxed).as_ref() }.map(f)
+}
+
 /// The interrupt slot of `exception`: takes what is pending, one after the other.
-fn handle(_: &mut PtRegs) {
+fn handle(regs: &mut PtRegs) {
     let this = cpu::id();
+    // SAFETY: interrupts are masked.
+    let pin = unsafe { CpuPin::assume() };
+    // They do not nest: a handler runs with interrupts masked.
+    INTERRUPTED.this_cpu(&pin).store(regs, Ordering::Relaxed);
     while let Some(interrupt) = gic::acknowledge() {
         let number = interrupt.number();
         let line = LINES.get(number as usize);
@@ -197,6 +213,7 @@ fn handle(_: &mut PtRegs) {
             gic::end(interrupt);
         }
     }
+    INTERRUPTED.this_cpu(&pin).store(core::ptr::null_mut(), Ordering::Relaxed);
 }
 
 /// How often interrupt `intid` came on CPU `cpu`.

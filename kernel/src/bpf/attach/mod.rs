@@ -30,6 +30,7 @@
 mod hooked;
 mod kprobe;
 mod multi;
+mod sample;
 mod target;
 pub(crate) mod tests;
 mod tracepoint;
@@ -120,6 +121,7 @@ pub(crate) fn attach(prog: &Arc<Prog>, wanted: Wanted<'_>) -> Result<Box<dyn Att
         Attach::KprobeMulti | Attach::KretprobeMulti | Attach::FprobeEntry | Attach::FprobeExit => {
             multi::at_functions(prog, wanted, attach)
         }
+        Attach::PerfEvent => sample::at_samples(prog, wanted),
         Attach::Tracepoint => tracepoint::at_record(prog, wanted),
         Attach::RawTracepoint | Attach::TpBtf => tracepoint::at_arguments(prog, wanted),
         _ => Err(Refused::new(Errno::EINVAL, format!("programs of `{}` are not attached", attach.name()))),

@@ -32,6 +32,7 @@ pub(crate) use nested::TESTS as NESTED_TESTS;
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "every_way", run: every_way },
     Test { name: "cookies", run: cookies },
+    Test { name: "samples", run: samples },
     Test { name: "order", run: order },
     Test { name: "replaced", run: replaced },
     Test { name: "detached_while_held", run: detached },
@@ -66,7 +67,9 @@ impl Seen {
         let right = running.ctx == ctx
             && (self.ip == 0 || running.ip == self.ip)
             && match running.way {
-                Way::Regs(_) => matches!(kind, Attach::Kprobe | Attach::PerfEvent),
+                Way::Regs(regs) => {
+                    matches!(kind, Attach::Kprobe | Attach::PerfEvent) && running.ip == regs.pc()
+                }
                 Way::Entry(_) => matches!(kind, Attach::KprobeMulti | Attach::FprobeEntry),
                 Way::Return(_) => {
                     matches!(kind, Attach::Kretprobe | Attach::KretprobeMulti | Attach::FprobeExit)
@@ -223,6 +226,34 @@ fn cookies(t: &mut TestCtx<'_>) -> TestResult {
         }
         check_eq!(t, (kind, adds.runs(), leaves.runs()), (kind, 6, 10));
         check_eq!(t, (adds.wrong(), leaves.wrong()), (0, 0));
+    }
+    Ok(())
+}
+
+/// Samples of four CPUs, busy and idle.
+fn samples(t: &mut TestCtx<'_>) -> TestResult {
+    let on = attach(t, Attach::PerfEvent, "1000", Seen::default())?;
+    let load = crate::selftest::Load::start(|_| {
+        add();
+        true
+    });
+    let begin = crate::time::now_ns();
+    crate::task::sleep_ns(50_000_000);
+    load.end();
+    let Attached { link, prog, seen } = on;
+    let late = link.missed();
+    drop(link);
+    let (runs, cpus) = (seen.runs(), crate::arch::cpu::online() as u64);
+    // As many turns as there was time for have come, or were late; a CPU may not have begun.
+    let turns = (crate::time::now_ns() - begin) / 1_000_000;
+    crate::selftest::diag!(t, "{turns} turns on {cpus} CPUs, {runs} runs, {late} late");
+    check!(t, runs >= cpus && runs + late <= (turns + 2) * cpus);
+    check_eq!(t, (seen.wrong(), prog.counts().recursion_misses), (0, 0));
+    crate::task::sleep_ns(10_000_000);
+    check_eq!(t, (seen.runs(), Arc::strong_count(&seen)), (runs, 1));
+    for target in ["0", "x", "100000000", "-1"] {
+        let refused = link::create(&prog, Wanted { target, cookies: &[] }).map(|link| link.id());
+        check_eq!(t, refused.map_err(|e| e.errno), Err(Errno::EINVAL));
     }
     Ok(())
 }
