@@ -27,6 +27,7 @@
 //!
 //! Detaching is dropping: then the hook calls no more, and what it called has returned.
 
+pub(crate) mod context;
 mod hooked;
 mod kprobe;
 mod multi;

@@ -15,11 +15,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use ::bpf::kind::MAX_ARGS;
+use ::bpf::kind::{Attach, MAX_ARGS};
 use tracecore::errno::Errno;
 use tracecore::misses::Cause;
 
-use super::{Attachment, Hooked, Refused, Wanted};
+use super::{Attachment, Hooked, Refused, Wanted, context};
 use crate::bpf::prog::Prog;
 use crate::bpf::run::Way;
 use crate::sync::CpuPin;
@@ -122,7 +122,7 @@ impl Attachment for AtTracepoint {
 }
 
 /// The tracepoint of a name, with or without its folder.
-fn find(text: &str) -> Result<&'static Tracepoint, Refused> {
+pub(super) fn find(text: &str) -> Result<&'static Tracepoint, Refused> {
     let (system, name) =
         text.split_once(['/', ':']).map_or((None, text), |(system, name)| (Some(system), name));
     if name.is_empty() {
@@ -131,6 +131,12 @@ fn find(text: &str) -> Result<&'static Tracepoint, Refused> {
     tracepoint::find(name)
         .filter(|point| system.is_none_or(|system| system == point.system()))
         .ok_or_else(|| Refused::new(Errno::ENOENT, format!("there is no tracepoint `{text}`")))
+}
+
+/// Was the program verified for this one's record, or arguments?
+fn same(prog: &Prog, point: &'static Tracepoint) -> Result<(), Refused> {
+    let address = |point: &'static Tracepoint| core::ptr::from_ref(point).addr();
+    context::same(prog, address(point), |target| find(target).map(address))
 }
 
 fn at(
@@ -145,6 +151,7 @@ fn at(
 /// `tp/…`.
 pub(super) fn at_record(prog: &Arc<Prog>, wanted: Wanted<'_>) -> Result<Box<dyn Attachment>, Refused> {
     let point = find(wanted.target)?;
+    same(prog, point)?;
     let cookie = wanted.cookies.first().copied().unwrap_or(0);
     let on = Arc::new(OnRecord { hooked: Hooked::new(prog, cookie), too_long: AtomicU64::new(0) });
     at(point, tracepoint::tap(point, on.clone(), 0), Listens::Record(on))
@@ -153,6 +160,10 @@ pub(super) fn at_record(prog: &Arc<Prog>, wanted: Wanted<'_>) -> Result<Box<dyn 
 /// `raw_tp/…`, `tp_btf/…`.
 pub(super) fn at_arguments(prog: &Arc<Prog>, wanted: Wanted<'_>) -> Result<Box<dyn Attachment>, Refused> {
     let point = find(wanted.target)?;
+    // Without types, arguments that are not there are 0.
+    if prog.parts().attach == Attach::TpBtf {
+        same(prog, point)?;
+    }
     let cookie = wanted.cookies.first().copied().unwrap_or(0);
     let on = Arc::new(OnArguments { hooked: Hooked::new(prog, cookie) });
     at(point, raw::attach_listener(point, on.clone(), 0), Listens::Arguments(on))

@@ -63,7 +63,7 @@ fn replaced(t: &mut TestCtx<'_>) -> TestResult {
         });
         let mut misses = 0;
         for _ in 0..20 {
-            let new = program(t, *kind, note)?;
+            let new = program(t, *kind, target, note)?;
             match on.link.replace(&new) {
                 Ok(old) => {
                     task::sleep_ns(MS);
