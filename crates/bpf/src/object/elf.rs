@@ -5,14 +5,20 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ::object::LittleEndian;
-use ::object::elf::{self, FileHeader64};
-use ::object::read::elf::{FileHeader, SectionHeader, Sym};
+use ::elf::abi;
+use ::elf::endian::LittleEndian;
+use ::elf::file::Class;
+use ::elf::section::SectionHeaderTable;
+use ::elf::{ElfBytes, ParseError};
 
 use super::{BYTES_MAX, Error, NAME_MAX};
 
-type Header = FileHeader64<LittleEndian>;
+type File<'a> = ElfBytes<'a, LittleEndian>;
 
+/// The flag of a section that is in the memory of a program.
+const ALLOCATED: u64 = abi::SHF_ALLOC as u64;
+/// The flag of one with instructions.
+const EXECUTABLE: u64 = abi::SHF_EXECINSTR as u64;
 /// The most sections.
 const SECTIONS_MAX: usize = 4096;
 /// The most symbols.
@@ -71,7 +77,7 @@ pub(super) struct Reloc {
     pub(super) symbol: usize,
 }
 
-fn bad(why: ::object::Error) -> Error {
+fn bad(why: ParseError) -> Error {
     Error::invalid(format!("not a sound ELF file: {why}"))
 }
 
@@ -93,67 +99,70 @@ impl<'a> Elf<'a> {
         if !super::is_elf(bytes) {
             return not_bpf("it does not begin as an ELF file");
         }
-        let Ok(header) = Header::parse(bytes) else { return not_bpf("not an ELF file of 64 bits") };
-        let Ok(end) = header.endian() else { return not_bpf("it is not little-endian") };
-        if header.e_machine(end) != elf::EM_BPF {
+        let Ok(file) = File::minimal_parse(bytes) else {
+            return not_bpf("its header is not that of a little-endian ELF file");
+        };
+        if file.ehdr.class != Class::ELF64 {
+            return not_bpf("it is not an ELF file of 64 bits");
+        }
+        if file.ehdr.e_machine != abi::EM_BPF {
             return not_bpf("it is for another machine");
         }
-        if header.e_type(end) != elf::ET_REL {
+        if file.ehdr.e_type != abi::ET_REL {
             return not_bpf("it is not relocatable");
         }
-        let table = header.sections(end, bytes).map_err(bad)?;
+        let (Some(table), Some(names)) = file.section_headers_with_strtab().map_err(bad)? else {
+            return not_bpf("it has no sections");
+        };
         if table.len() > SECTIONS_MAX {
             return Err(Error::new(Error::TOOBIG, format!("more than {SECTIONS_MAX} sections")));
         }
         let (mut sections, mut stored) = (Vec::new(), 0_u64);
         for section in table.iter() {
-            let name = short(table.section_name(end, section).map_err(bad)?, "section")?;
-            let (kind, flags) = (section.sh_type(end), section.sh_flags(end));
-            let data = section.data(end, bytes).map_err(bad)?;
+            let name = short(names.get_raw(section.sh_name as usize).map_err(bad)?, "section")?;
+            let data = match section.sh_type {
+                abi::SHT_NOBITS => &[][..],
+                _ => file.section_data(&section).map_err(bad)?.0,
+            };
             stored += data.len() as u64;
             sections.push(Section {
                 name,
                 data,
-                size: section.sh_size(end),
-                code: kind == elf::SHT_PROGBITS && flags.contains(elf::SHF_EXECINSTR),
-                alloc: flags.contains(elf::SHF_ALLOC),
+                size: section.sh_size,
+                code: section.sh_type == abi::SHT_PROGBITS && section.sh_flags & EXECUTABLE != 0,
+                alloc: section.sh_flags & ALLOCATED != 0,
             });
         }
         // Memory is counted by the length of the file; bytes that lie in two sections would count twice.
         if stored > bytes.len() as u64 {
             return Err(Error::invalid("sections overlap"));
         }
-        let symbols = Self::read_symbols(&table, end, bytes, sections.len())?;
-        let relocs = Self::read_relocs(&table, end, bytes, (&sections, symbols.len()))?;
+        let symbols = Self::read_symbols(&file, sections.len())?;
+        let relocs = Self::read_relocs(&file, &table, (&sections, symbols.len()))?;
         Ok(Self { sections, symbols, relocs })
     }
 
-    fn read_symbols(
-        table: &::object::read::elf::SectionTable<'a, Header>,
-        end: LittleEndian,
-        bytes: &'a [u8],
-        sections: usize,
-    ) -> Result<Vec<Symbol<'a>>, Error> {
-        let found = table.symbols(end, bytes, elf::SHT_SYMTAB).map_err(bad)?;
-        if found.len() > SYMBOLS_MAX {
+    fn read_symbols(file: &File<'a>, sections: usize) -> Result<Vec<Symbol<'a>>, Error> {
+        let Some((table, names)) = file.symbol_table().map_err(bad)? else { return Ok(Vec::new()) };
+        if table.len() > SYMBOLS_MAX {
             return Err(Error::new(Error::TOOBIG, format!("more than {SYMBOLS_MAX} symbols")));
         }
         let mut symbols = Vec::new();
-        for symbol in found.symbols() {
-            let name = short(symbol.name(end, found.strings()).map_err(bad)?, "symbol")?;
-            let kind = match symbol.st_type() {
-                elf::STT_FUNC => SymbolKind::Function,
-                elf::STT_SECTION => SymbolKind::Section,
+        for symbol in table.iter() {
+            let name = short(names.get_raw(symbol.st_name as usize).map_err(bad)?, "symbol")?;
+            let kind = match symbol.st_symtype() {
+                abi::STT_FUNC => SymbolKind::Function,
+                abi::STT_SECTION => SymbolKind::Section,
                 _ => SymbolKind::Other,
             };
-            let section = usize::from(symbol.st_shndx(end).0);
+            let section = usize::from(symbol.st_shndx);
             symbols.push(Symbol {
                 name,
-                value: symbol.st_value(end),
-                size: symbol.st_size(end),
+                value: symbol.st_value,
+                size: symbol.st_size,
                 kind,
-                local: symbol.st_bind() == elf::STB_LOCAL,
-                weak: symbol.st_bind() == elf::STB_WEAK,
+                local: symbol.st_bind() == abi::STB_LOCAL,
+                weak: symbol.st_bind() == abi::STB_WEAK,
                 section: (section != 0 && section < sections).then_some(section),
             });
         }
@@ -162,36 +171,42 @@ impl<'a> Elf<'a> {
 
     /// The relocations of what gets into memory: code, maps and data.
     fn read_relocs(
-        table: &::object::read::elf::SectionTable<'a, Header>,
-        end: LittleEndian,
-        bytes: &'a [u8],
+        file: &File<'a>,
+        table: &SectionHeaderTable<'a, LittleEndian>,
         (sections, symbols): (&[Section<'a>], usize),
     ) -> Result<BTreeMap<usize, Vec<Reloc>>, Error> {
         let (mut relocs, mut count) = (BTreeMap::<usize, Vec<Reloc>>::new(), 0);
         for section in table.iter() {
-            let target = section.sh_info(end) as usize;
+            let target = section.sh_info as usize;
             if !sections.get(target).is_some_and(|section| section.alloc) {
                 continue;
             }
-            let Some((found, _)) = section.rel(end, bytes).map_err(bad)? else {
-                if section.sh_type(end) == elf::SHT_RELA {
+            match section.sh_type {
+                abi::SHT_REL => (),
+                abi::SHT_RELA => {
                     return Err(Error::new(Error::NOTSUPP, "relocations with addends (SHT_RELA)"));
                 }
-                continue;
-            };
-            count += found.len();
-            if count > RELOCATIONS_MAX {
-                return Err(Error::new(Error::TOOBIG, format!("more than {RELOCATIONS_MAX} relocations")));
+                _ => continue,
             }
-            for rel in found {
-                let symbol = rel.r_sym(end) as usize;
+            for rel in file.section_data_as_rels(&section).map_err(bad)? {
+                count += 1;
+                if count > RELOCATIONS_MAX {
+                    return Err(Error::new(
+                        Error::TOOBIG,
+                        format!("more than {RELOCATIONS_MAX} relocations"),
+                    ));
+                }
+                let symbol = rel.r_sym as usize;
                 if symbol >= symbols {
                     return Err(Error::invalid(format!(
                         "a relocation by the symbol {symbol}, which is not there"
                     )));
                 }
-                let (offset, kind) = (rel.r_offset.get(end), rel.r_type(end).0);
-                relocs.entry(target).or_default().push(Reloc { offset, kind, symbol });
+                relocs.entry(target).or_default().push(Reloc {
+                    offset: rel.r_offset,
+                    kind: rel.r_type,
+                    symbol,
+                });
             }
         }
         Ok(relocs)

@@ -194,12 +194,19 @@ fn what_is_no_object_is_refused() {
     let error = refused(LEGACY);
     assert_eq!(error.errno(), 95);
     assert!(error.why().starts_with("legacy map definitions in the section \"maps\""), "{error}");
-    let mut host = ALL.to_vec();
-    host[18] = 62;
+    let with = |at: usize, byte| {
+        let mut bytes = ALL.to_vec();
+        bytes[at] = byte;
+        bytes
+    };
+    let (narrow, big_endian, host) = (with(4, 1), with(5, 2), with(18, 62));
+    let header = "not an object for BPF: its header is not that of a little-endian ELF file";
     for (bytes, why) in [
         (&b""[..], "not an object for BPF: it does not begin as an ELF file"),
         (b"r0 = 0; exit", "not an object for BPF: it does not begin as an ELF file"),
-        (&ALL[..30], "not an object for BPF: not an ELF file of 64 bits"),
+        (&ALL[..30], header),
+        (&big_endian, header),
+        (&narrow, "not an object for BPF: it is not an ELF file of 64 bits"),
         (&host, "not an object for BPF: it is for another machine"),
     ] {
         assert_eq!((refused(bytes).errno(), &*refused(bytes).to_string()), (8, why));
