@@ -94,6 +94,8 @@ __ftrace_direct_call_end:
     mov     x9, x10                                 // the function's return address
     br      x16
 1:  ret     x9
+.global __ftrace_direct_end
+__ftrace_direct_end:
 .global __ftrace_direct_call_again
 __ftrace_direct_call_again:
     ldr     x30, [sp, #16 + {pc}]

@@ -88,6 +88,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "kprobes_life", tests: crate::kprobes::tests::LIFE_TESTS },
     Group { name: "bpf_attach", tests: crate::bpf::attach::tests::TESTS },
     Group { name: "bpf_attach_nested", tests: crate::bpf::attach::tests::NESTED_TESTS },
+    Group { name: "bpf_attach_typed", tests: crate::bpf::attach::tests::TYPED_TESTS },
     Group { name: "bpf_attach_load", tests: crate::bpf::attach::tests::LOAD_TESTS },
     Group { name: "kprobes_open", tests: crate::kprobes::tests::OPEN_TESTS },
     Group { name: "kprobes_differential", tests: crate::kprobes::tests::DIFFERENTIAL_TESTS },

@@ -56,7 +56,7 @@ use crate::irq::{self, Ipi};
 use crate::jump_label;
 use crate::mm;
 use crate::sync::{self, may_sleep, quiesce};
-use crate::text::{ranges, slots};
+use crate::text::{programs, ranges, slots};
 use core::sync::atomic::Ordering;
 use tcb::{Plan, TaskStack};
 use tracecore::errno::Errno;
@@ -101,10 +101,10 @@ fn preempt_from_interrupt(regs: &mut exception::PtRegs) {
         regs.set_pc(again as u64);
     }
     while current().head.need_resched.load(Ordering::Relaxed) != 0 {
-        let hold = slots::hold(regs);
+        let (hold, stop) = (slots::hold(regs), programs::stop(regs.pc() as usize));
         preempt_if_asked();
-        // This may wake who frees slots.
-        drop(hold);
+        // This may wake who frees slots, or trampolines.
+        drop((hold, stop));
     }
 }
 

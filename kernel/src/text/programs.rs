@@ -24,7 +24,7 @@ use alloc::string::String;
 use tracecore::errno::Errno;
 
 use super::patch;
-use super::ranges::Region;
+use super::ranges::{self, Region};
 use crate::arch::{PAGE_SIZE, cache, cpu};
 use crate::sync::{self, Once, SpinLock};
 
@@ -212,6 +212,56 @@ pub(crate) fn all() -> impl Iterator<Item = Found> {
 /// Bytes that are taken.
 pub(crate) fn taken() -> usize {
     OWNER.iter().filter(|owner| owner.load(Ordering::Relaxed) != 0).count() * GRAIN_BYTES
+}
+
+/// Tasks that were preempted inside of code that is made while the kernel runs, and how often one was.
+static STOPPED: AtomicU32 = AtomicU32::new(0);
+static STOPS: AtomicU32 = AtomicU32::new(0);
+/// How many wait for the last of them, and who is told.
+static WAITED_FOR: AtomicU32 = AtomicU32::new(0);
+static WAITER: Once<fn()> = Once::new();
+
+/// A task that is stopped inside, for as long as it is.
+#[derive(Debug)]
+pub(crate) struct Stop(());
+
+/// For the way out of an interrupt that gives the CPU away: is the interrupted task inside, or about to go there with the address
+/// in hand? A program runs with preemption held off; a trampoline, which leads to one, does not.
+#[inline]
+pub(crate) fn stop(pc: usize) -> Option<Stop> {
+    if !region().contains(&pc) && !ranges::is_before_trampoline(pc) {
+        return None;
+    }
+    STOPS.fetch_add(1, Ordering::SeqCst);
+    STOPPED.fetch_add(1, Ordering::SeqCst);
+    Some(Stop(()))
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        STOPPED.fetch_sub(1, Ordering::SeqCst);
+        if WAITED_FOR.load(Ordering::SeqCst) != 0
+            && let Some(waiter) = WAITER.get()
+        {
+            waiter();
+        }
+    }
+}
+
+/// How many tasks are stopped inside, and how often one was.
+pub(crate) fn stopped() -> (u32, u32) {
+    let stopped = STOPPED.load(Ordering::SeqCst);
+    (stopped, STOPS.load(Ordering::SeqCst))
+}
+
+/// Has `waiter` called whenever a task that was stopped goes on: one more waits for that, or one less. There is one waiter.
+pub(crate) fn wait_for_stopped(on: bool, waiter: fn()) {
+    let _ = WAITER.set(waiter);
+    if on {
+        WAITED_FOR.fetch_add(1, Ordering::SeqCst);
+    } else {
+        WAITED_FOR.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 global_asm!(

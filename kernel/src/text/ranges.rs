@@ -78,7 +78,13 @@ pub(crate) fn restart_of(pc: usize, lr: usize) -> Option<usize> {
     .map(|(_, _, again)| at(again))
 }
 
+/// Is this where a traced function's trampoline is about to be entered, with its address in hand (`ftrace/entry.S`)?
+pub(crate) fn is_before_trampoline(pc: usize) -> bool {
+    ((&raw const __ftrace_direct_call_end).addr()..(&raw const __ftrace_direct_end).addr()).contains(&pc)
+}
+
 unsafe extern "C" {
+    static __ftrace_direct_end: u8;
     static __ftrace_call_start: u8;
     static __ftrace_call_end: u8;
     static __ftrace_call_again: u8;

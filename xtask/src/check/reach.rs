@@ -34,6 +34,9 @@ const WAYS_IN: &[&str] = &[
     "ftrace::graph::enter_with_others",
     "trace::functions::plain",
     "trace::functions::argued",
+    "bpf::attach::trampoline::hit::enter",
+    "bpf::attach::trampoline::hit::enter_around",
+    "bpf::attach::trampoline::hit::leave",
 ];
 /// Nothing returns from there.
 const ENDS: &str = "core::panicking::";

@@ -16,6 +16,7 @@
 //! | `kretprobe.multi/`, `fprobe.exit/` | `multi` | patched branches, return hook | the `FtraceRegs` of the return |
 //! | `tracepoint/`, `tp/` | `tracepoint` | tracepoint | the event's record |
 //! | `raw_tracepoint/`, `raw_tp/`, `tp_btf/` | `tracepoint` | tracepoint | its arguments as words |
+//! | `fentry/`, `fexit/`, `fmod_ret/` | `trampoline` | a trampoline made for the function | its registers of arguments, and the result behind them |
 //! | `perf_event` | `sample` | timer's interrupt | the `PtRegs` of what was interrupted |
 //!
 //! A program runs pinned to its CPU, and is protected for itself ([`Prog::run`](super::prog::Prog::run)). So handlers here are
@@ -35,9 +36,9 @@ mod sample;
 mod target;
 pub(crate) mod tests;
 mod tracepoint;
+mod trampoline;
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -122,9 +123,10 @@ pub(crate) fn attach(prog: &Arc<Prog>, wanted: Wanted<'_>) -> Result<Box<dyn Att
         Attach::KprobeMulti | Attach::KretprobeMulti | Attach::FprobeEntry | Attach::FprobeExit => {
             multi::at_functions(prog, wanted, attach)
         }
+        Attach::Fentry | Attach::Fexit | Attach::FmodRet => trampoline::at_function(prog, wanted, attach),
         Attach::PerfEvent => sample::at_samples(prog, wanted),
         Attach::Tracepoint => tracepoint::at_record(prog, wanted),
         Attach::RawTracepoint | Attach::TpBtf => tracepoint::at_arguments(prog, wanted),
-        _ => Err(Refused::new(Errno::EINVAL, format!("programs of `{}` are not attached", attach.name()))),
+        Attach::Syscall => Err(Refused::new(Errno::EINVAL, "programs of `syscall` are run, not attached")),
     }
 }

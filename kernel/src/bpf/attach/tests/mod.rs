@@ -5,6 +5,7 @@
 
 mod load;
 mod nested;
+mod typed;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -28,6 +29,7 @@ use crate::workload::{work_add, work_leaf, work_text};
 
 pub(crate) use load::TESTS as LOAD_TESTS;
 pub(crate) use nested::TESTS as NESTED_TESTS;
+pub(crate) use typed::TESTS as TYPED_TESTS;
 
 /// The tests of this file.
 pub(crate) const TESTS: &[Test] = &[
@@ -76,7 +78,10 @@ impl Seen {
                 Way::Return(_) => {
                     matches!(kind, Attach::Kretprobe | Attach::KretprobeMulti | Attach::FprobeExit)
                 }
-                Way::Args { .. } => matches!(kind, Attach::RawTracepoint | Attach::TpBtf),
+                Way::Args { result, .. } => match kind {
+                    Attach::RawTracepoint | Attach::TpBtf | Attach::Fentry => !result,
+                    _ => matches!(kind, Attach::Fexit | Attach::FmodRet) && result,
+                },
                 Way::Memory => kind == Attach::Tracepoint,
             };
         self.wrong.fetch_add(u64::from(!right), Ordering::Relaxed);
@@ -181,6 +186,9 @@ const WAYS: &[(Attach, &str, fn())] = &[
     (Attach::Tracepoint, "workload/work_text", fire),
     (Attach::RawTracepoint, "work_text", fire),
     (Attach::TpBtf, "work_text", fire),
+    (Attach::Fentry, "work_add", add),
+    (Attach::Fexit, "work_add", add),
+    (Attach::FmodRet, "work_add", add),
 ];
 
 const CALLS: u64 = 100;
@@ -406,6 +414,11 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
         (Attach::Tracepoint, "", Errno::EINVAL),
         (Attach::RawTracepoint, "no_such", Errno::ENOENT),
         (Attach::TpBtf, "no_such", Errno::ENOENT),
+        (Attach::Fentry, "work_add+8", Errno::EINVAL),
+        (Attach::Fentry, "no_such_function", Errno::ENOENT),
+        (Attach::Fentry, "insn_ret", Errno::EINVAL),
+        (Attach::Fexit, "", Errno::EINVAL),
+        (Attach::FmodRet, "bpf_selftest_woken", Errno::EINVAL),
         (Attach::Syscall, "", Errno::EINVAL),
     ] {
         let prog = program(t, kind, target, note)?;
@@ -422,6 +435,8 @@ fn refusals(t: &mut TestCtx<'_>) -> TestResult {
         (Attach::Tracepoint, "sched/sched_switch", "workload/work_text"),
         (Attach::Tracepoint, "", "workload/work_text"),
         (Attach::TpBtf, "sched_switch", "work_text"),
+        (Attach::Fentry, "work_leaf", "work_add"),
+        (Attach::Fexit, "", "work_add"),
     ] {
         let prog = program(t, kind, section, note)?;
         let refused = link::create(&prog, Wanted { target, cookies: &[] }).map(|link| link.id());

@@ -30,9 +30,12 @@
 
 use alloc::vec::Vec;
 
-use a64::encode::regs::{SP, X0, X1, X2, X3, X4, X5, X6, X7, X8, X9, X10, X29, X30};
-use a64::encode::{self, EncodeError};
+use a64::encode::regs::{X0, X1, X2, X3, X4, X5, X6, X7, X8, X9, X10, X11, X12, X29, X30};
+use a64::encode::{self, EncodeError, Gpr};
 use a64::{Insn, SysReg};
+
+/// The stack pointer, in operands where 31 is that.
+const SP: Gpr = Gpr::SP;
 
 /// Where things lie in the frame.
 const X8_AT: i64 = 64;
@@ -44,6 +47,9 @@ const RESULTS: i64 = 64;
 /// Words of context that a trampoline has: eight arguments, and a result behind them.
 pub(super) const CONTEXT_WORDS: usize = 9;
 const _: () = assert!(CONTEXT_WORDS as i64 * 8 <= LINK_AT);
+
+/// Bytes of arguments on the stack that a function may have.
+const STACK_ARGS: i64 = 64;
 
 /// `msr daifset, #3` (Arm ARM C6.2, MSR immediate): masks interrupts.
 const MASK: Insn = Insn(0xd503_43df);
@@ -72,6 +78,8 @@ pub(super) struct Calls {
     pub(super) enter: u64,
     pub(super) leave: u64,
     pub(super) target: u64,
+    /// The function may have arguments on the stack.
+    pub(super) stack: bool,
 }
 
 /// Words that are put one behind the other, for an address.
@@ -106,7 +114,7 @@ impl Words {
     }
 }
 
-type PairOp = fn(encode::Gpr, encode::Gpr, encode::Gpr, i64) -> Result<Insn, EncodeError>;
+type PairOp = fn(Gpr, Gpr, Gpr, i64) -> Result<Insn, EncodeError>;
 
 /// How many words either form has at most; one more, a zero, ends the block for who looks for loads that may fault.
 pub(super) const MAX_WORDS: usize = 72;
@@ -144,7 +152,17 @@ pub(super) fn words(at: u64, form: Form, calls: Calls) -> Result<Vec<Insn>, Enco
         out.put(encode::add_imm(X29, SP, CALLER_AT as u32)?);
         out.put(encode::ldr(X10, SP, LINK_AT as u64 + 8)?);
         out.put(encode::ldp(X0, X1, SP, 0)?);
+        if calls.stack {
+            out.put(encode::sub_imm(SP, SP, STACK_ARGS as u32)?);
+            for at in (0..STACK_ARGS).step_by(16) {
+                out.put(encode::ldp(X11, X12, SP, STACK_ARGS + frame + at)?);
+                out.put(encode::stp(X11, X12, SP, at)?);
+            }
+        }
         out.put(encode::blr(X10));
+        if calls.stack {
+            out.put(encode::add_imm(SP, SP, STACK_ARGS as u32)?);
+        }
         out.put(encode::stp(X0, X1, SP, RESULTS_AT)?);
         out.pairs(RESULTS_AT, encode::stp)?;
         out.put(encode::mrs(X10, SysReg::DAIF));
@@ -168,6 +186,6 @@ pub(super) fn words(at: u64, form: Form, calls: Calls) -> Result<Vec<Insn>, Enco
 }
 
 /// `ret` to another register than x30 (Arm ARM C6.2, RET).
-fn ret(to: encode::Gpr) -> Insn {
+fn ret(to: Gpr) -> Insn {
     Insn(encode::ret().0 & !(0x1f << 5) | u32::from(to.number()) << 5)
 }
