@@ -30,6 +30,8 @@ pub enum Arg {
     None,
     /// Whatever has been written.
     Any,
+    /// What a format may ask for: whatever stands there, written or not. As on Linux, nobody looks before the format is read.
+    Format,
     /// A map.
     Map,
     /// Readable memory of the map's key size.
@@ -223,7 +225,7 @@ pub const TABLE: &[Proto] = &[
     proto(3, "map_delete_elem", &[Arg::Map, Arg::Key], Ret::Number),
     proto(4, "probe_read", &[OUT, SIZE_OR_ZERO, Arg::Any], Ret::Number),
     proto(5, "ktime_get_ns", &[], Ret::Number),
-    proto(6, "trace_printk", &[MEM, SIZE, Arg::Any, Arg::Any, Arg::Any], Ret::Number),
+    proto(6, "trace_printk", &[MEM, SIZE, Arg::Format, Arg::Format, Arg::Format], Ret::Number),
     proto(7, "get_prandom_u32", &[], Ret::Number),
     proto(8, "get_smp_processor_id", &[], Ret::Number),
     proto(12, "tail_call", &[Arg::Ctx, Arg::Map, Arg::Any], Ret::Nothing).special(Special::TailCall),

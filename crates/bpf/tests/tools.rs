@@ -4,10 +4,55 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bpf::helper::HelperNames;
+use bpf::kind::Context;
 use bpf::kind::Section;
+use bpf::map::MapDef;
 use bpf::object::source::{self, Defaults};
 use bpf::object::{self, Object};
-use bpf::types::NoTypes;
+use bpf::types::{Member, Shape, TypeId, Types};
+use bpf::verify::{Input, Limits, MapRef, Maps, verify};
+
+/// The one type of the kernel that the tools ask for.
+struct Workload;
+
+impl Types for Workload {
+    fn named(&self, name: &str, visit: &mut dyn FnMut(TypeId)) {
+        if name == "WorkItem" {
+            visit(TypeId(0));
+        }
+    }
+
+    fn shape(&self, ty: TypeId) -> Option<Shape> {
+        Some(if ty.0 == 0 { Shape::Struct } else { Shape::Int { signed: false } })
+    }
+
+    fn name(&self, ty: TypeId) -> Option<&str> {
+        Some(if ty.0 == 0 { "WorkItem" } else { "" })
+    }
+
+    fn size(&self, ty: TypeId) -> Option<u64> {
+        [24, 8, 4].get(ty.0 as usize).copied()
+    }
+
+    fn members(&self, ty: TypeId, visit: &mut dyn FnMut(Member<'_>)) {
+        if ty.0 == 0 {
+            visit(Member { name: "id", ty: TypeId(1), bit_offset: 0, bits: 0 });
+            visit(Member { name: "len", ty: TypeId(2), bit_offset: 64, bits: 0 });
+        }
+    }
+
+    fn values(&self, _: TypeId, _: &mut dyn FnMut(&str, i64)) {}
+}
+
+/// The maps of an object.
+struct Own<'a>(&'a Object);
+
+impl Maps for Own<'_> {
+    fn def(&self, map: MapRef) -> Option<&MapDef> {
+        let MapRef::Index(at) = map else { return None };
+        self.0.maps.get(at as usize).map(|map| &map.def)
+    }
+}
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tools")
@@ -25,7 +70,7 @@ fn read(ending: &str) -> BTreeMap<String, Object> {
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(object::is_elf(&bytes), ending == "o");
         let read = if ending == "o" {
-            Object::parse(&bytes, &name, &NoTypes)
+            Object::parse(&bytes, &name, &Workload)
         } else {
             let text = String::from_utf8(bytes).unwrap();
             source::parse(&text, &Defaults { section: "syscall", name: &name, names: &HelperNames })
@@ -80,5 +125,33 @@ fn tags_are_those_of_linux() {
     ] {
         let found = objects[tool].programs.iter().find(|found| found.name == program).unwrap();
         assert_eq!(u64::from_be_bytes(found.program.tag()), tag, "{tool}: {program}");
+    }
+}
+
+#[test]
+fn all_are_verified() {
+    for (ending, tools) in [("o", read("o")), ("s", read("s"))] {
+        for (name, object) in &tools {
+            for program in &object.programs {
+                let section = Section::parse(&program.section).unwrap();
+                let context = Context::of(section.attach);
+                let input = Input {
+                    program: &program.program,
+                    context: &context,
+                    maps: &Own(object),
+                    types: &Workload,
+                    cpus: 4,
+                    limits: Limits::default(),
+                };
+                let verified =
+                    verify(&input).unwrap_or_else(|why| panic!("{name}.{ending}, {}: {why}", program.name));
+                assert!(
+                    verified.processed < 5000,
+                    "{name}.{ending}, {}: {}",
+                    program.name,
+                    verified.processed
+                );
+            }
+        }
     }
 }

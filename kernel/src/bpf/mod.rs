@@ -28,6 +28,7 @@ pub(crate) mod link;
 pub(crate) mod load;
 #[expect(unsafe_code, reason = "a map's timers by the map's address")]
 pub(crate) mod maps;
+#[expect(unsafe_code, reason = "code of the machine as a function")]
 pub(crate) mod prog;
 #[allow(dead_code, reason = "helpers come next")]
 #[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]

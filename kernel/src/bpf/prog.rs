@@ -29,6 +29,7 @@ use ::bpf::btf::ext::Line;
 use ::bpf::kind::Attach;
 use ::bpf::program::{Program, TAG_BYTES};
 
+use super::jit::Image;
 use super::maps;
 use super::run::{Running, Way};
 use crate::arch::{MAX_CPUS, cpu};
@@ -57,6 +58,14 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
+    /// The code of a compiled program.
+    pub(crate) fn code(image: Image) -> Self {
+        let entry = core::ptr::with_exposed_provenance::<()>(image.entry());
+        // SAFETY: the compiler makes functions of this type, and the words stay as long as the image, which stays here.
+        let entry = unsafe { core::mem::transmute::<*const (), Entry>(entry) };
+        Self::Code(entry, Box::new(image))
+    }
+
     fn entry(&self) -> Option<Entry> {
         if let Self::Code(entry, _) = self { Some(*entry) } else { None }
     }

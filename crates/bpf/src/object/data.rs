@@ -65,7 +65,7 @@ pub(super) fn read(
 }
 
 /// `counts.rodata`: as much of the object's name as there is room for.
-fn name_of(object: &str, section: &str) -> String {
+pub(super) fn name_of(object: &str, section: &str) -> String {
     let suffix: String = section.chars().take(SUFFIX_MAX).collect();
     let prefix: String = object.chars().take(map::NAME_MAX - suffix.len().min(SUFFIX_MAX)).collect();
     kernel_name(&format!("{prefix}{suffix}"))

@@ -26,6 +26,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::data::name_of;
 use super::maps::{MAPS_MAX, kernel_name};
 use super::{Error, Map, NAME_MAX, Object, Prog};
 use crate::map::{MapDef, MapKind, flag};
@@ -306,12 +307,11 @@ impl Reader {
     }
 
     fn finish(mut self, text: &str, defaults: &Defaults<'_>) -> Result<Object, Error> {
-        let named = |suffix: &str| {
-            kernel_name(&format!("{}{suffix}", defaults.name.chars().take(8).collect::<String>()))
-        };
         let mut data = |suffix: &str, size: usize, contents: Option<Vec<u8>>, flags: u32| {
             let size = u32::try_from(size).unwrap_or(u32::MAX);
-            let def = MapDef::new(MapKind::Array, 4, size, 1).named(&named(suffix)).with_flags(flags);
+            let def = MapDef::new(MapKind::Array, 4, size, 1)
+                .named(&name_of(defaults.name, suffix))
+                .with_flags(flags);
             let frozen = flags & flag::RDONLY_PROG != 0;
             self.maps.push(Map {
                 def,

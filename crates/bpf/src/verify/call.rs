@@ -104,6 +104,10 @@ impl Verifier<'_> {
             if *arg == Arg::None {
                 break;
             }
+            // Compilers write as many as the text in the format has.
+            if *arg == Arg::Format {
+                continue;
+            }
             let next = proto.args.get(n + 1).copied().unwrap_or(Arg::None);
             self.check_argument(proto, argument(n), *arg, next, &mut given)?;
         }
@@ -151,7 +155,7 @@ impl Verifier<'_> {
         let value = self.read(reg)?;
         let number = reg.number();
         match arg {
-            Arg::None => {}
+            Arg::None | Arg::Format => {}
             // Whatever it is, it is nothing that anything here depends on.
             Arg::Any => {}
             Arg::Map => match value {

@@ -131,11 +131,7 @@ fn memory_and_sizes() {
             "r1 = r10; r1 += -16; r2 = 16; r3 = 0; call probe_read_kernel_str; if r0 s< 0 goto +4; r0 += r10; r0 += -16; r1 = 0; *(u8 *)(r0 - 1) = r1; r0 = 0; exit",
             "",
         ),
-        (
-            "a message",
-            "*(u64 *)(r10 - 8) = 0x6f6c; r1 = r10; r1 += -8; r2 = 3; call trace_printk; exit",
-            "R3 !read_ok",
-        ),
+        ("a message", "*(u64 *)(r10 - 8) = 0x6f6c; r1 = r10; r1 += -8; r2 = 3; call trace_printk; exit", ""),
         (
             "a whole message",
             "*(u64 *)(r10 - 8) = 0x6f6c; r1 = r10; r1 += -8; r2 = 3; r3 = 0; r4 = 0; r5 = 0; call trace_printk; exit",

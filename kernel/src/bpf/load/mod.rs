@@ -10,12 +10,17 @@
 //! nobody else before that. Memory is asked for before it is used: an object whose reading might take more than there is,
 //! [`BYTES_FOR_EACH`], is refused with ENOMEM at once.
 
+#[expect(unsafe_code, reason = "a map behind the address that programs know it by")]
+pub(crate) mod arrays;
+mod compile;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ::bpf::kind::{Attach, Section};
+use ::bpf::map::MapKind;
 use ::bpf::object::{Element, Object, Prog as Source};
 use ::bpf::op::{Imm64, Op};
 use ::bpf::program::Program;
@@ -69,9 +74,8 @@ pub(crate) fn can_read(bytes: usize) -> Result<(), LoadError> {
 ///
 /// # Errors
 /// Nobody knows it.
-pub(crate) fn attach_of(section: &str) -> Result<Attach, LoadError> {
-    let parsed = Section::parse(section).map(|section| section.attach);
-    parsed.ok_or_else(|| {
+fn section_of(section: &str) -> Result<Section<'_>, LoadError> {
+    Section::parse(section).ok_or_else(|| {
         let known: Vec<&str> = Attach::ALL.iter().map(|attach| attach.name()).collect();
         let log = format!("no programs come from a section \"{section}\"; there are {}\n", known.join(", "));
         LoadError::new(Errno::EINVAL, log)
@@ -87,6 +91,16 @@ pub(crate) fn load(object: &Object, count: usize) -> Result<Loaded, LoadError> {
     let mut progs = Vec::new();
     for source in object.programs.iter().take(count) {
         progs.push(load_one(object, source, &maps)?);
+    }
+    for (map, entry) in object.maps.iter().zip(&maps) {
+        for (key, element) in &map.elements {
+            let Element::Program(name) = element else { continue };
+            let found = object.programs.iter().position(|source| source.name == *name);
+            let Some(prog) = found.and_then(|at| progs.get(at)) else { continue };
+            arrays::put(entry, *key, prog).map_err(|errno| {
+                LoadError::new(errno, format!("map '{}'[{key}]: {}\n", map.name, errno.strerror()))
+            })?;
+        }
     }
     Ok(Loaded { progs })
 }
@@ -119,23 +133,35 @@ fn make_maps(object: &Object) -> Result<Vec<Arc<Entry>>, LoadError> {
 }
 
 fn load_one(object: &Object, source: &Source, maps: &[Arc<Entry>]) -> Result<Arc<Prog>, LoadError> {
-    let attach = attach_of(&source.section)?;
-    if !boot::info().flag(UNVERIFIED) {
-        let log = format!("programs are not verified here; the boot argument {UNVERIFIED} allows it\n");
-        return Err(LoadError::new(Errno::EACCES, log));
-    }
+    let section = section_of(&source.section)?;
     let name: String = source.name.chars().take(NAME_MAX).collect();
     let tag = source.program.tag();
     let (program, maps) = own_maps(&source.program, maps)?;
+    for map in maps.iter().filter(|map| map.def().kind == MapKind::ProgArray) {
+        arrays::claim(map, section.attach, &source.section).map_err(|errno| {
+            let log = format!("prog '{name}': the programs of map {} are given something else\n", map.id());
+            LoadError::new(errno, log)
+        })?;
+    }
+    let (program, engine, context_bytes) =
+        match compile::compile(&program, (&name, tag), &section, &maps, &source.poisoned) {
+            Ok((verified, image)) => (verified.program, Engine::code(image), verified.context_bytes),
+            // A learner's way to see what the refused would have done; nothing but `bpf prog run` takes it.
+            Err(why) if boot::info().flag(UNVERIFIED) => {
+                log::warn!("bpf: {name} is not verified, and runs in a sandbox only: {}", why.log);
+                (program, Engine::Sandbox, 0)
+            }
+            Err(why) => return Err(why),
+        };
     let parts = Parts {
-        attach,
+        attach: section.attach,
         section: source.section.clone(),
         gpl: is_gpl(&object.license),
         tag,
         program,
-        engine: Engine::Sandbox,
+        engine,
         maps,
-        context_bytes: 0,
+        context_bytes,
         btf: object.btf.clone(),
         lines: source.lines.clone(),
         name,
