@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bpf_exec;
+pub mod bpf_verify;
 pub mod flame;
 pub mod gdb;
 pub mod test;

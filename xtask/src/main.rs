@@ -84,6 +84,14 @@ enum Verb {
         #[arg(long)]
         jit: bool,
     },
+    /// Ask the guest's verifier about BPF programs
+    BpfVerify {
+        #[command(flatten)]
+        machine: Machine,
+        /// The cases, a JSON list of {"type", "program", "maps"}; prints a JSON list of {"accepted", "log"}
+        #[arg(long, value_name = "FILE")]
+        batch: PathBuf,
+    },
     /// Boot halted and attach gdb
     Gdb {
         #[command(flatten)]
@@ -138,6 +146,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
             let how = commands::bpf_exec::How { unverified, jit };
             commands::bpf_exec::run(&machine, batch.as_deref(), memory.as_deref(), how)
         }
+        Verb::BpfVerify { machine, batch } => commands::bpf_verify::run(&machine, &batch),
         Verb::Gdb { machine } => commands::gdb::run(&machine),
         Verb::Check => check::run(),
         Verb::Profile { machine, row, listing } => {

@@ -17,12 +17,14 @@
 //! | `prune`, `marks` | when a path need not be walked, since one like it was |
 //! | `flow` | what the instructions say before one of them is run |
 //! | [`why`], `show` | the rules, and how a refusal reads |
+//! | [`case`](mod@case) | a program to be verified in one line of text |
 //!
 //! Nothing here trusts the program: every walk over it is bounded by [`Limits`], and what was remembered is counted.
 
 mod alu;
 mod branch;
 mod call;
+pub mod case;
 mod explore;
 mod flow;
 mod func;

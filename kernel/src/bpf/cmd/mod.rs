@@ -6,6 +6,7 @@
 //! | `link`, `perf` | [`link`] | what is attached where |
 //! | `prog` | [`prog`], [`attach`] | loads programs, shows, runs and attaches them |
 //! | `stats` | [`stats`] | how many there are, and whether runs are counted |
+//! | `verify` | [`verify`] | says whether programs do no harm, and why not |
 //! | `map` | [`map`] | makes maps, shows and changes what is in them |
 
 mod attach;
@@ -14,6 +15,7 @@ mod link;
 mod map;
 mod prog;
 mod stats;
+pub(in crate::bpf) mod verify;
 
 use sh::Ctx;
 
@@ -31,6 +33,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("perf", "[list]", link::perf),
     ("prog", "COMMAND [PROG] [ARG]...", prog::main),
     ("stats", "[on|off]", stats::main),
+    ("verify", "FILE", verify::main),
 ];
 
 /// `bpf COMMAND …`.
