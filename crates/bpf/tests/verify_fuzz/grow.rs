@@ -17,7 +17,7 @@ pub(crate) struct Grow<'a> {
     text: String,
     labels: u32,
     functions: Vec<String>,
-    /// Bytes of stack that were written by the head: from r10 - 64.
+    /// So far.
     lines: u32,
 }
 
@@ -166,8 +166,7 @@ impl Grow<'_> {
     }
 
     fn lookup(&mut self) {
-        let (map, key, value) =
-            [("hash", 8, 8), ("array", 4, 48), ("array", 4, 48)][self.random.below(3) as usize];
+        let (map, value) = [("hash", 8), ("array", 48), ("array", 48)][self.random.below(3) as usize];
         let out = self.label();
         let off = 8 * (1 + self.random.below(8));
         self.line(&format!("r2 = r10; r2 += -{off}; r1 = map[{map}]; call map_lookup_elem"));
