@@ -93,6 +93,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "kprobes_open", tests: crate::kprobes::tests::OPEN_TESTS },
     Group { name: "kprobes_differential", tests: crate::kprobes::tests::DIFFERENTIAL_TESTS },
     Group { name: "bpf", tests: crate::bpf::tests::TESTS },
+    Group { name: "bpf_load", tests: crate::bpf::load::tests::TESTS },
     Group { name: "bpf_maps", tests: crate::bpf::maps::tests::TESTS },
     Group { name: "bpf_jit", tests: crate::bpf::jit::tests::TESTS },
     Group { name: "bpf_helpers", tests: crate::bpf::helpers::tests::TESTS },

@@ -12,6 +12,7 @@
 //! | directive | what |
 //! |---|---|
 //! | `.map NAME KIND [key N] [value N] [entries N] [flags N] [extra N] [lock N] [timer N] [inner MAP] [hidden]` | a map; `lock` and `timer` are offsets in the value; `inner` is what a map of maps holds; a `hidden` one is not made, only a model for `inner` |
+//! | `.put MAP KEY NAME` | an array of maps or of programs has this one there from the beginning |
 //! | `.string NAME "TEXT"` | a constant; `\n \t \0 \\ \"` as in C |
 //! | `.data NAME N` | N bytes of zeros for all programs of the text, and whoever reads them |
 //! | `.section SECTION [NAME]` | a program begins |
@@ -28,7 +29,7 @@ use alloc::vec::Vec;
 
 use super::data::name_of;
 use super::maps::{MAPS_MAX, kernel_name};
-use super::{Error, Map, NAME_MAX, Object, Prog};
+use super::{Element, Error, Map, NAME_MAX, Object, Prog};
 use crate::map::{MapDef, MapKind, flag};
 use crate::op::Imm64;
 use crate::text::{self, Names};
@@ -192,6 +193,7 @@ impl Reader {
         let rest = rest.trim();
         match directive {
             ".map" => self.map(rest),
+            ".put" => self.put(rest),
             ".string" => {
                 let (name, quoted) =
                     rest.split_once(char::is_whitespace).ok_or("expected .string NAME \"TEXT\"")?;
@@ -306,6 +308,30 @@ impl Reader {
         Ok(())
     }
 
+    /// What is put is found when the object is made: it may come later in the text.
+    fn put(&mut self, rest: &str) -> Result<(), String> {
+        let mut words = rest.split_whitespace();
+        let (Some(map), Some(key), Some(name), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err("expected .put MAP KEY NAME".into());
+        };
+        let key = number(key)?;
+        let inner = self.maps.iter().position(|map| map.name == name);
+        let found = self.maps.iter_mut().find(|known| known.name == map);
+        let found = found.ok_or_else(|| format!("there is no map {map:?} before this line"))?;
+        let element = match (found.def.kind, inner) {
+            (MapKind::ProgArray, _) => Element::Program(name.into()),
+            (kind, Some(inner)) if kind.holds_maps() => Element::Map(inner),
+            (kind, None) if kind.holds_maps() => {
+                return Err(format!("there is no map {name:?} before this line"));
+            }
+            _ => return Err(format!("{map:?} holds neither maps nor programs")),
+        };
+        found.elements.push((key, element));
+        Ok(())
+    }
+
     fn finish(mut self, text: &str, defaults: &Defaults<'_>) -> Result<Object, Error> {
         let mut data = |suffix: &str, size: usize, contents: Option<Vec<u8>>, flags: u32| {
             let size = u32::try_from(size).unwrap_or(u32::MAX);
@@ -354,6 +380,13 @@ impl Reader {
         }
         if programs.is_empty() {
             return Err(Error::new(Error::NOENT, "there is no program in it"));
+        }
+        for (_, element) in self.maps.iter().flat_map(|map| &map.elements) {
+            if let Element::Program(name) = element
+                && !programs.iter().any(|program: &Prog| program.name == *name)
+            {
+                return Err(Error::new(Error::NOENT, format!("there is no program {name:?} to be put")));
+            }
         }
         let license = if self.license.is_empty() { "GPL".into() } else { self.license };
         Ok(Object { license, version: 0, maps: self.maps, programs, btf: None })

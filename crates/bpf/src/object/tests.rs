@@ -225,6 +225,7 @@ fn a_text_says_what_an_object_says() {
     let text = "# two programs
 .map counts hash key 4 value 8 entries 64; .map inner array key 4 value 8 entries 1 hidden
 .map outer array_of_maps entries 2 inner inner
+.map tails prog_array entries 4; .put tails 2 on_return
 .string format \"n;%d\\n\" // a ; in quotes separates nothing
 .data total 8
 .section kprobe/work_add on_add
@@ -248,18 +249,20 @@ again: r0 = map[other]
     let expected = [
         ("counts", "counts", MapKind::Hash),
         ("outer", "outer", MapKind::ArrayOfMaps),
+        ("tails", "tails", MapKind::ProgArray),
         (".rodata", "sample.rodata", MapKind::Array),
         (".bss", "sample.bss", MapKind::Array),
     ];
     assert_eq!(maps, expected);
-    assert_eq!(object.maps[2].contents.as_deref(), Some(&b"n;%d\n\0"[..]));
+    assert_eq!(object.maps[2].elements, [(2, Element::Program("on_return".into()))]);
+    assert_eq!(object.maps[3].contents.as_deref(), Some(&b"n;%d\n\0"[..]));
     assert!(object.maps.iter().all(|map| map.def.check().is_ok()));
     let imms = |n: usize| -> Vec<Imm64> {
         let ops = object.programs[n].program.ops();
         ops.filter_map(|(_, op)| if let Op::LoadImm { imm, .. } = op { Some(imm) } else { None }).collect()
     };
     let value = |map| Imm64::MapIndexValue { map, off: 0 };
-    assert_eq!(imms(0), [Imm64::MapIndex(0), value(2), value(3)]);
+    assert_eq!(imms(0), [Imm64::MapIndex(0), value(3), value(4)]);
     assert_eq!(imms(1), [Imm64::Map(17)]);
     let one = super::source::parse("r0 = 1; exit", &defaults).unwrap();
     assert_eq!(
@@ -286,6 +289,10 @@ fn what_is_wrong_with_a_text_is_said_with_its_place() {
         (".string a \"\\q\"", "1: nobody knows \\q"),
         (".data a 0", "1: between 1 and"),
         (".bss", "1: \".bss\" is no directive"),
+        (".map t prog_array entries 1; .put t 0 nix; exit", "there is no program \"nix\" to be put"),
+        (".map t hash key 4 value 4 entries 1; .put t 0 nix; exit", "1: \"t\" holds neither"),
+        (".put t 0", "1: expected .put MAP KEY NAME"),
+        (".put t 0 x", "1: there is no map \"t\" before this line"),
     ] {
         let error = super::source::parse(text, &defaults).unwrap_err();
         assert!(error.why().starts_with(why), "{text:?}: {error}");

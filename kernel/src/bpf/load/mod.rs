@@ -13,6 +13,7 @@
 #[expect(unsafe_code, reason = "a map behind the address that programs know it by")]
 pub(crate) mod arrays;
 mod compile;
+pub(crate) mod tests;
 
 use alloc::format;
 use alloc::string::String;
