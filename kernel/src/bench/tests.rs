@@ -104,6 +104,11 @@ fn rows(t: &mut TestCtx<'_>) -> TestResult {
             Ok(Measured { ops: 1, insns: 100 }),
             "{\"name\":\"text/patch-1\",\"ops\":1,\"insns_per_op\":100.0,\"target\":150}\n",
         ),
+        (
+            "bpf/jit-alu",
+            Ok(Measured { ops: 1, insns: 1 }),
+            "{\"name\":\"bpf/jit-alu\",\"ops\":1,\"insns_per_op\":1.0,\"linux\":1.4,\"target\":1.1}\n",
+        ),
         ("a/b", Err(Skip("why not")), "{\"name\":\"a/b\",\"skip\":\"why not\"}\n"),
     ] {
         let mut page = Page::new();
