@@ -8,9 +8,8 @@
 //! ```
 //!
 //! A branch is kept as what it is ([`Form`]) and encoded when all targets are known. A word that cannot be encoded breaks the
-//! buffer, and the break is told once, at the end: so the instructions need no error path each.
+//! buffer, and so does memory that runs out; the break is told once, at the end. So the instructions need no error path each.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use a64::encode::arith::{self, Sf};
@@ -77,6 +76,8 @@ pub(super) enum Broken {
     Far,
     /// More than [`MAX_WORDS`].
     Full,
+    /// No memory.
+    Memory,
     /// At this word.
     Encoding(usize),
 }
@@ -87,8 +88,9 @@ pub(super) struct Buffer {
     labels: Vec<u32>,
     open: Vec<Open>,
     calls: Vec<Call>,
-    constants: BTreeMap<u64, Label>,
-    broken: Option<usize>,
+    /// Sorted.
+    constants: Vec<(u64, Label)>,
+    broken: Option<Broken>,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -96,14 +98,21 @@ const NOWHERE: u32 = u32::MAX;
 impl Buffer {
     /// A buffer with a label for each of so many slots.
     pub(super) fn new(slots: usize) -> Self {
-        Self {
-            words: Vec::with_capacity(2 * slots),
-            labels: alloc::vec![NOWHERE; slots],
+        let mut buffer = Self {
+            words: Vec::new(),
+            labels: Vec::new(),
             open: Vec::new(),
             calls: Vec::new(),
-            constants: BTreeMap::new(),
+            constants: Vec::new(),
             broken: None,
+        };
+        let reserved =
+            buffer.words.try_reserve(2 * slots).and_then(|()| buffer.labels.try_reserve(2 * slots));
+        match reserved {
+            Ok(()) => buffer.labels.resize(slots, NOWHERE),
+            Err(_) => buffer.broken = Some(Broken::Memory),
         }
+        buffer
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,13 +125,19 @@ impl Buffer {
 
     /// Appends a word.
     pub(super) fn put(&mut self, insn: Insn) {
-        self.words.push(insn.0);
+        self.word(insn.0);
+    }
+
+    fn word(&mut self, word: u32) {
+        if !push(&mut self.words, word) {
+            self.broken = Some(Broken::Memory);
+        }
     }
 
     /// Appends a word that can be encoded, or else the buffer is broken.
     pub(super) fn must(&mut self, insn: Result<Insn, EncodeError>) {
         if !self.fits(insn) {
-            self.broken.get_or_insert(self.words.len());
+            self.broken.get_or_insert(Broken::Encoding(self.words.len()));
         }
     }
 
@@ -138,8 +153,11 @@ impl Buffer {
 
     /// A new label.
     pub(super) fn label(&mut self) -> Label {
-        self.labels.push(NOWHERE);
-        Label(self.labels.len() as u32 - 1)
+        let label = Label(self.labels.len() as u32);
+        if !push(&mut self.labels, NOWHERE) {
+            self.broken = Some(Broken::Memory);
+        }
+        label
     }
 
     /// A slot begins here.
@@ -157,27 +175,35 @@ impl Buffer {
 
     /// A word that leads to a label.
     pub(super) fn branch(&mut self, form: Form, to: Label) {
-        self.open.push(Open { word: self.words.len() as u32, to, form });
-        self.words.push(0);
+        if !push(&mut self.open, Open { word: self.words.len() as u32, to, form }) {
+            self.broken = Some(Broken::Memory);
+        }
+        self.word(0);
     }
 
     /// `bl` of something outside.
     pub(super) fn call(&mut self, slot: usize, target: u64) {
-        self.calls.push(Call { word: self.words.len() as u32, slot: slot as u32, target });
-        self.words.push(0);
+        if !push(&mut self.calls, Call { word: self.words.len() as u32, slot: slot as u32, target }) {
+            self.broken = Some(Broken::Memory);
+        }
+        self.word(0);
     }
 
     /// A register gets a number, in the fewest words.
     pub(super) fn constant(&mut self, rd: Gpr, value: u64) {
         let Some(moves) = Moves::of(value) else {
             // Three or four moves, or one load.
-            let label = match self.constants.get(&value) {
-                Some(label) => *label,
-                None => {
+            let label = match self.constants.binary_search_by_key(&value, |(value, _)| *value) {
+                Ok(n) => self.constants.get(n).map(|(_, label)| *label),
+                Err(n) => self.constants.try_reserve(1).ok().map(|()| {
                     let label = self.label();
-                    self.constants.insert(value, label);
+                    self.constants.insert(n, (value, label));
                     label
-                }
+                }),
+            };
+            let Some(label) = label else {
+                self.broken = Some(Broken::Memory);
+                return;
             };
             return self.branch(Form::Constant(rd), label);
         };
@@ -211,16 +237,20 @@ impl Buffer {
 
     /// The words with all branches encoded, how many are code, and the calls.
     pub(super) fn finish(mut self) -> Result<(Vec<u32>, usize, Vec<Call>), Broken> {
-        if let Some(at) = self.broken {
-            return Err(Broken::Encoding(at));
+        if let Some(broken) = self.broken {
+            return Err(broken);
         }
         let code = self.words.len();
         if !self.constants.is_empty() && !code.is_multiple_of(2) {
-            self.words.push(encode::brk(0).0);
+            self.put(encode::brk(0));
         }
         for (value, label) in core::mem::take(&mut self.constants) {
             self.place_label(label);
-            self.words.extend([value as u32, (value >> 32) as u32]);
+            self.word(value as u32);
+            self.word((value >> 32) as u32);
+        }
+        if let Some(broken) = self.broken {
+            return Err(broken);
         }
         if self.is_full() {
             return Err(Broken::Full);
@@ -238,6 +268,15 @@ impl Buffer {
         }
         Ok((self.words, code, self.calls))
     }
+}
+
+/// Appends, if there is memory; says whether.
+fn push<T>(to: &mut Vec<T>, value: T) -> bool {
+    let room = to.try_reserve(1).is_ok();
+    if room {
+        to.push(value);
+    }
+    room
 }
 
 /// One or two moves that make a number. A part is 16 bits and where they are.

@@ -289,7 +289,10 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn new(program: &Program, env: &'a dyn Env, options: &'a Options<'a>, near: bool) -> Result<Self, Error> {
-        let ops: Vec<(usize, Op)> = program.ops().collect();
+        let no_memory = |_| Error { at: 0, why: Why::Memory };
+        let mut ops = Vec::new();
+        ops.try_reserve_exact(program.slots().len()).map_err(no_memory)?;
+        ops.extend(program.ops());
         let checked = options.checked.is_some();
         let (shapes, targets) = scan::scan(program, &ops, checked)?;
         let slots = program.slots().len();
@@ -319,7 +322,9 @@ impl<'a> Compiler<'a> {
     /// The program, or nothing where a test of a bit does not reach its target.
     fn compile(mut self) -> Result<Option<Compiled>, Error> {
         let mut functions = Vec::new();
-        let mut first_words = alloc::vec![0; self.slots];
+        let mut first_words = Vec::new();
+        first_words.try_reserve_exact(self.slots).map_err(|_| Error { at: 0, why: Why::Memory })?;
+        first_words.resize(self.slots, 0);
         let mut i = 0;
         while let Some(&(slot, _)) = self.ops.get(i) {
             self.slot = slot;
@@ -345,6 +350,7 @@ impl<'a> Compiler<'a> {
             Err(emit::Broken::Far | emit::Broken::Full) => {
                 return Err(Error { at: 0, why: Why::TooLarge });
             }
+            Err(emit::Broken::Memory) => return Err(Error { at: 0, why: Why::Memory }),
             Err(emit::Broken::Encoding(at)) => return Err(Error { at, why: Why::Encoding }),
         };
         Ok(Some(Compiled {

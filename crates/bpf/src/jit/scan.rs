@@ -39,7 +39,9 @@ pub(super) fn scan(
 ) -> Result<(Vec<Shape>, Vec<bool>), Error> {
     let mut shapes: Vec<Shape> =
         program.functions().iter().map(|begin| Shape { begin: *begin, ..Shape::default() }).collect();
-    let mut targets = alloc::vec![false; program.slots().len()];
+    let mut targets = Vec::new();
+    targets.try_reserve_exact(program.slots().len()).map_err(|_| Error { at: 0, why: Why::Memory })?;
+    targets.resize(program.slots().len(), false);
     let of = |slot| program.functions().partition_point(|begin| *begin <= slot) - 1;
     // Calls and callbacks: slot, caller, callee.
     let (mut calls, mut callbacks) = (Vec::new(), Vec::new());
