@@ -60,8 +60,16 @@ impl<'a> Sandbox<'a> {
     /// # Errors
     /// Why it did not come to its end.
     pub fn run(&mut self, program: &Program) -> Result<u64, Trap> {
+        self.run_code(&Code::new(program))
+    }
+
+    /// The same with a program that is prepared.
+    ///
+    /// # Errors
+    /// Why it did not come to its end.
+    pub fn run_code(&mut self, code: &Code) -> Result<u64, Trap> {
         let (args, budget) = ([MEMORY, self.memory.len() as u64, 0, 0, 0], self.budget);
-        Code::new(program).run(self, args, STACK + STACK_BYTES as u64, budget)
+        code.run(self, args, STACK + STACK_BYTES as u64, budget)
     }
 
     /// The memory, as it is now.

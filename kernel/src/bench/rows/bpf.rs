@@ -5,6 +5,7 @@ use core::sync::atomic::AtomicU64;
 use crate::bench::{Bench, BenchResult, Bencher, Skip};
 use crate::bpf::jit::{self, Image};
 use crate::sync::PreemptGuard;
+use ::bpf::interp::Code;
 use ::bpf::jit::Env;
 use ::bpf::op::Imm64;
 use ::bpf::sandbox::{NO_HELPERS, Sandbox};
@@ -65,10 +66,10 @@ fn parse(text: &str) -> Result<Program, Skip> {
 
 /// Arithmetic in a loop, interpreted; per BPF instruction.
 fn interp_alu(b: &mut Bencher) -> BenchResult {
-    let program = parse(ALU)?;
+    let code = Code::new(&parse(ALU)?);
     let mut sandbox = Sandbox::new(alloc::vec::Vec::new(), NO_HELPERS, 2 * TURNS);
     let mut result = Ok(0);
-    b.once(TURNS * IN_LOOP + AROUND, || result = sandbox.run(&program));
+    b.once(TURNS * IN_LOOP + AROUND, || result = sandbox.run_code(&code));
     result.map(|_| ()).map_err(|_| Skip("the program did not come to its end"))
 }
 
