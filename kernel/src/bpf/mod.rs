@@ -12,6 +12,7 @@
 //! | [`helpers`] | what programs may call |
 //! | [`maps`] | the maps of this kernel: ids, names, memory, and who holds them |
 //! | [`jit`] | programs as machine code |
+//! | [`interp`] | programs carried out one instruction after the other |
 //!
 //! What a program means, how it is written and what may be known of it is the crate `bpf`, which knows nothing of this kernel.
 
@@ -21,6 +22,8 @@ pub(crate) mod cmd;
 #[allow(dead_code, reason = "who runs programs comes next")]
 #[expect(unsafe_code, reason = "memory and functions of programs by their addresses")]
 pub(crate) mod helpers;
+#[expect(unsafe_code, reason = "loads and stores for verified programs")]
+pub(crate) mod interp;
 #[expect(unsafe_code, reason = "calls what it has compiled")]
 pub(crate) mod jit;
 #[allow(dead_code, reason = "commands come next")]

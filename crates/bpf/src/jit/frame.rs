@@ -82,7 +82,7 @@ impl Compiler<'_> {
             self.out.must(sized::store(Bytes::X, regs::X9, Gpr::SP, shape.counter()));
         }
         self.out.put(encode::mov_sp(Gpr::FP, Gpr::SP));
-        if shape.stack {
+        if shape.stack && self.options.stack_bytes != 0 {
             self.out.must(encode::sub_imm(Gpr::SP, Gpr::SP, self.options.stack_bytes));
         }
     }

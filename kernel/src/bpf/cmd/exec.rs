@@ -1,4 +1,4 @@
-//! `bpf exec`: runs programs that nobody has verified, in a sandbox.
+//! `bpf exec`: runs bytecode on memory, verified or in a sandbox.
 //!
 //! ```text
 //!   bpf exec [--jit] FILE
@@ -6,19 +6,23 @@
 //!                                                         └▶ jit::checked::run ─┘
 //! ```
 //!
-//! Whatever is checked before a program runs, its structure is; only the path analysis is what such programs are spared, for
-//! which there has to be the boot argument [`UNVERIFIED`](super::UNVERIFIED).
+//! A program is verified for its memory (r1, and its length in r2), and runs on the kernel's own, by the interpreter or
+//! compiled. With the boot argument [`UNVERIFIED`](super::UNVERIFIED) the path analysis is spared, and only that: the program runs
+//! in a sandbox, by the interpreter or compiled with each access looked up.
 
 use alloc::format;
 use alloc::string::String;
 
+use ::bpf::kind::Context;
 use ::bpf::sandbox::{BUDGET, Case, Sandbox};
+use ::bpf::types::NoTypes;
+use ::bpf::verify::{Input, Limits, NoMaps, verify};
 use sh::Ctx;
 
 use super::UNVERIFIED;
 use crate::arch::cpu;
 use crate::boot;
-use crate::bpf::jit;
+use crate::bpf::{helpers, jit};
 use crate::sync::PreemptGuard;
 use crate::time::now_ns;
 
@@ -58,7 +62,25 @@ pub(in crate::bpf) enum Engine {
     Jit,
 }
 
-/// Runs a case: r0, or what was wrong.
+/// Verifies a case and runs it on the kernel's memory.
+fn run_verified(case: &Case, engine: Engine) -> Result<u64, String> {
+    let input = Input {
+        program: &case.program,
+        context: &Context::memory(case.memory.len() as u32),
+        maps: &NoMaps,
+        types: &NoTypes,
+        cpus: cpu::online() as u32,
+        limits: Limits::default(),
+    };
+    let verified = verify(&input).map_err(|rejection| match rejection.at {
+        Some(at) => format!("insn {at}: {}", rejection.reason),
+        None => rejection.reason.clone(),
+    })?;
+    helpers::prepare(&verified.helpers).map_err(|errno| format!("{errno:?}"))?;
+    jit::verified::run(&verified, &case.memory, engine == Engine::Jit)
+}
+
+/// Runs a case that nobody verifies: r0, or what was wrong.
 pub(in crate::bpf) fn run(line: &str, engine: Engine) -> Result<u64, String> {
     let case = Case::parse(line).map_err(|e| format!("{e}"))?;
     match engine {
@@ -79,12 +101,6 @@ pub(super) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {
             return 2;
         }
     };
-    if !boot::info().flag(UNVERIFIED) {
-        ctx.complain(format_args!(
-            "exec: programs are not verified here; the boot argument {UNVERIFIED} allows it"
-        ));
-        return 1;
-    }
     let text = match ctx.read_file(path) {
         Ok(text) => text,
         Err(errno) => {
@@ -97,7 +113,12 @@ pub(super) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {
         if ctx.stopped().is_some() {
             return 1;
         }
-        match run(line, engine) {
+        let result = if boot::info().flag(UNVERIFIED) {
+            run(line, engine)
+        } else {
+            Case::parse(line).map_err(|e| format!("{e}")).and_then(|case| run_verified(&case, engine))
+        };
+        match result {
             Ok(r0) => ctx.print(&format!("{r0:x}\n")),
             Err(why) => {
                 ctx.print(&format!("error: {why}\n"));

@@ -2,7 +2,7 @@
 //!
 //! | first word | file | does |
 //! |---|---|---|
-//! | `exec` | [`exec`] | runs programs that nobody has verified, in a sandbox |
+//! | `exec` | [`exec`] | runs bytecode on memory, verified or in a sandbox |
 //! | `link`, `perf` | [`link`] | what is attached where |
 //! | `prog` | [`prog`], [`attach`] | loads programs, shows, runs and attaches them |
 //! | `stats` | [`stats`] | how many there are, and whether runs are counted |

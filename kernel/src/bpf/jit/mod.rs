@@ -18,6 +18,7 @@
 
 pub(crate) mod checked;
 pub(crate) mod tests;
+pub(crate) mod verified;
 
 use alloc::boxed::Box;
 use alloc::format;
