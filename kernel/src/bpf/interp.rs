@@ -85,8 +85,8 @@ impl Env for Memory<'_> {
             return Err(Fault);
         }
         let new = |old| atomic.apply(width, old, src, r0);
-        // SAFETY: the program is verified: it may change what is here; aligned.
         let old = match width {
+            // SAFETY: the program is verified: it may change what is here; aligned.
             Width::W64 => unsafe { AtomicU64::from_ptr(at.cast()) }
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, new)
                 .unwrap_or_else(|old| old),
