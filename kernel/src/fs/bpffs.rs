@@ -11,6 +11,7 @@
 
 use super::ramfs::OpenDir;
 use super::vfs::{DirEntry, File, How, Kind, Node, Stat};
+use crate::bpf::maps;
 use crate::sync::{Once, SpinLock};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -199,6 +200,11 @@ impl Node for Dir {
         };
         // The last holder of an object has something to do, without a lock.
         drop(names);
+        if let Some(Name::Object(object)) = &gone
+            && paths_of(Arc::as_ptr(object).cast()).is_empty()
+        {
+            maps::lost_its_names(object);
+        }
         drop(gone);
         Ok(())
     }

@@ -43,7 +43,12 @@ impl Array {
 
     #[inline(always)]
     pub(crate) fn lookup(&self, cpu: usize, key: &[u8]) -> Option<u64> {
-        let at = self.at(key)?;
+        self.lookup_index(cpu, index(key)?)
+    }
+
+    #[inline(always)]
+    pub(crate) fn lookup_index(&self, cpu: usize, index: u32) -> Option<u64> {
+        let at = (index < self.entries).then(|| index as usize * self.stride)?;
         // Without CPUs the stride is one value.
         let of_cpu = if self.stride == self.words { 0 } else { cpu * self.words };
         Some(self.cells.addr(at + of_cpu))

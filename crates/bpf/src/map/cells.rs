@@ -68,6 +68,14 @@ impl Cells {
         }
     }
 
+    /// Stores words from `at` on.
+    #[inline(always)]
+    pub(crate) fn write_words(&self, at: usize, words: &[u64]) {
+        for (cell, word) in self.slice(at, words.len()).iter().zip(words) {
+            cell.store(*word, Ordering::Relaxed);
+        }
+    }
+
     /// The same, but what the kernel owns of the value stays.
     pub(crate) fn write_value(&self, at: usize, bytes: &[u8], special: &Special) {
         if special.any() { self.write_around(at, bytes, special) } else { self.write(at, bytes) }

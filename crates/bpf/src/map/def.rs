@@ -279,9 +279,11 @@ impl MapDef {
             MapKind::Array | MapKind::PercpuArray | MapKind::Queue | MapKind::Stack => entries * values,
             MapKind::ProgArray | MapKind::PerfEventArray | MapKind::ArrayOfMaps => entries * 8,
             MapKind::Hash | MapKind::PercpuHash | MapKind::HashOfMaps => {
-                8 * buckets + entries * (8 + key + values)
+                16 * buckets + 8 * entries + (entries + 1) * (key + values)
             }
-            MapKind::LruHash | MapKind::LruPercpuHash => 8 * buckets + entries * (9 + key + values),
+            MapKind::LruHash | MapKind::LruPercpuHash => {
+                16 * buckets + 9 * entries + (entries + 1) * (key + values)
+            }
             MapKind::StackTrace => 8 * buckets + (entries + cpus as u64) * (16 + values),
             MapKind::LpmTrie => {
                 2 * entries * (24 + u64::from(self.key_size.saturating_sub(4)).next_multiple_of(8) + values)

@@ -24,6 +24,7 @@ use core::sync::atomic::{AtomicU32, Ordering, fence};
 use super::cells::{Cells, partial, words};
 use super::def::{MapDef, Special};
 use super::error::MapError;
+use super::kind::MapKind;
 use super::lock::{Head, Taken};
 use super::lru::Clock;
 use super::pool::{FREE, Pool};
@@ -31,6 +32,10 @@ use super::{EXIST, NOEXIST};
 
 /// In a link: the element is in its bucket's list. With the upper bits of the hash.
 const USED: u64 = 1 << 63;
+/// The golden ratio's bits (Knuth, The Art of Computer Programming, 6.4).
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// How many elements a quick look goes along.
+const QUICK: usize = 8;
 /// How often a reader begins anew before it takes the lock.
 const TRIES: usize = 16;
 
@@ -38,19 +43,27 @@ pub(crate) struct Hash {
     buckets: Box<[Head]>,
     /// The hash's upper bits are the bucket's number.
     shift: u32,
-    seed: u64,
+    /// What keys are multiplied with: odd, and made of the seed.
+    factor: u64,
     pub(super) pool: Pool,
     key_size: usize,
     key_words: usize,
     /// Words of a value, of one CPU.
     value_words: usize,
     percpu: bool,
+    /// Keys are one word, and there is nothing special about it.
+    is_quick: bool,
     stride: usize,
     special: Special,
     pub(super) cells: Cells,
     clock: Option<Clock>,
     /// Lookups that found no end of changes and no lock.
     pub(super) lost: AtomicU32,
+}
+
+/// How many buckets: twice as many as elements, so that three of four are first in their lists.
+pub(crate) fn buckets_for(entries: u32) -> usize {
+    2 * (entries as usize).next_power_of_two()
 }
 
 /// A key, its hash, and its word if it has only one.
@@ -78,9 +91,10 @@ enum Walk {
 }
 
 impl Hash {
+    /// All elements free.
     pub(crate) fn new(def: &MapDef, cpus: usize, seed: u64) -> Result<Self, MapError> {
         let count = def.max_entries as usize;
-        let wanted = count.checked_next_power_of_two().ok_or(MapError::TooBig)?.max(2);
+        let wanted = buckets_for(def.max_entries);
         let mut buckets = Vec::new();
         buckets.try_reserve_exact(wanted).map_err(|_| MapError::NoMemory)?;
         buckets.resize_with(wanted, Head::new);
@@ -91,44 +105,46 @@ impl Hash {
         Ok(Self {
             shift: 64 - wanted.trailing_zeros(),
             buckets: buckets.into_boxed_slice(),
-            seed,
+            factor: (seed ^ GOLDEN) | 1,
             pool: Pool::new(count)?,
             key_size: def.key_size as usize,
             key_words,
             value_words,
             percpu: def.kind.is_percpu(),
+            is_quick: def.kind == MapKind::Hash && matches!(def.key_size, 4 | 8),
             stride,
             special: def.special,
-            cells: Cells::new(stride.checked_mul(count).ok_or(MapError::TooBig)?)?,
+            // One more: an element is found by its number as it stands in lists, from 1.
+            cells: Cells::new(stride.checked_mul(count + 1).ok_or(MapError::TooBig)?)?,
             clock,
             lost: AtomicU32::new(0),
         })
     }
 
     #[inline(always)]
+    fn of_word<'a>(&self, bytes: &'a [u8], word: u64) -> Key<'a> {
+        Key { bytes, hash: word.wrapping_mul(self.factor), word: Some(word) }
+    }
+
+    #[inline(always)]
     fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let one = |word: u64| (word ^ self.seed).wrapping_mul(GOLDEN);
-        if let Ok(bytes4) = <[u8; 4]>::try_from(bytes) {
-            let word = u64::from(u32::from_le_bytes(bytes4));
-            return Key { bytes, hash: one(word), word: Some(word) };
-        }
-        if let Ok(bytes8) = <[u8; 8]>::try_from(bytes) {
-            let word = u64::from_le_bytes(bytes8);
-            return Key { bytes, hash: one(word ^ word >> 32), word: Some(word) };
-        }
-        if bytes.len() < 8 {
-            let word = partial(bytes);
-            return Key { bytes, hash: one(word ^ word >> 32), word: Some(word) };
+        if bytes.len() <= 8 {
+            return self.of_word(bytes, partial(bytes));
         }
         let (whole, rest) = bytes.as_chunks::<8>();
-        let mut hash = self.seed;
+        let mut hash = self.factor;
         for word in whole {
             hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(GOLDEN);
             hash ^= hash >> 29;
         }
         hash = (hash ^ partial(rest)).wrapping_mul(GOLDEN);
         Key { bytes, hash: (hash ^ hash >> 32).wrapping_mul(GOLDEN), word: None }
+    }
+
+    /// The first cell of element `n`.
+    #[inline(always)]
+    fn base(&self, n: usize) -> usize {
+        (n + 1) * self.stride
     }
 
     #[inline(always)]
@@ -149,14 +165,14 @@ impl Hash {
             let Some(link) = self.pool.link(n) else { return Walk::Astray };
             match key.word {
                 Some(word) => {
-                    let Some(cell) = self.cells.get(n * self.stride) else { return Walk::Astray };
+                    let Some(cell) = self.cells.get(self.base(n)) else { return Walk::Astray };
                     if cell.load(Ordering::Acquire) == word {
                         return Walk::Found(n, before);
                     }
                 }
                 None => {
                     let same = link.load(Ordering::Acquire) >> 32 == (key.hash | USED) >> 32;
-                    if same && self.cells.holds(n * self.stride, key.bytes) {
+                    if same && self.cells.holds(self.base(n), key.bytes) {
                         return Walk::Found(n, before);
                     }
                 }
@@ -205,7 +221,97 @@ impl Hash {
     /// The word at which the value begins.
     #[inline(always)]
     fn value_at(&self, n: usize) -> usize {
-        n * self.stride + self.key_words
+        self.base(n) + self.key_words
+    }
+
+    /// The address of the value of a key of one word, if a quick look finds it: of a plain hash only.
+    #[inline(always)]
+    pub(crate) fn quick(&self, word: u64) -> Option<u64> {
+        if !self.is_quick {
+            return None;
+        }
+        let mut at = self.bucket(word.wrapping_mul(self.factor))?.look() as u32;
+        for _ in 0..QUICK {
+            if at == 0 {
+                return None;
+            }
+            let base = at as usize * self.stride;
+            if self.cells.get(base)?.load(Ordering::Acquire) == word {
+                return Some(self.cells.addr(base + 1));
+            }
+            at = self.pool.link(at as usize - 1)?.load(Ordering::Acquire) as u32;
+            if at & FREE != 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// As [`Hash::lookup`], with the key as a word.
+    pub(crate) fn lookup_word(&self, cpu: usize, word: u64) -> Option<u64> {
+        let n = self.find(cpu, &self.of_word(&[], word))?;
+        if let Some(clock) = &self.clock {
+            clock.used(n);
+        }
+        Some(self.value_addr(n, cpu))
+    }
+
+    /// An update of a plain hash with a key of one word and a value of whole words. `None`: it takes more than that.
+    #[inline(always)]
+    pub(crate) fn update_words(
+        &self,
+        cpu: usize,
+        word: u64,
+        value: &[u64],
+        flags: u64,
+    ) -> Option<Result<(), MapError>> {
+        if !self.is_quick || flags > EXIST || value.len() != self.value_words || self.special.any() {
+            return None;
+        }
+        let key = self.of_word(&[], word);
+        let taken = match self.bucket(key.hash)?.take(cpu) {
+            Ok(taken) => taken,
+            Err(busy) => return Some(Err(busy)),
+        };
+        let (n, done) = match self.walk(taken.first(), &key) {
+            Walk::Found(n, _) => (n, if flags == NOEXIST { Err(MapError::Exists) } else { Ok(true) }),
+            _ if flags == EXIST => (0, Err(MapError::NoEntry)),
+            _ => match self.pool.take() {
+                Some(n) => (n, Ok(false)),
+                None => (0, Err(MapError::TooBig)),
+            },
+        };
+        match done {
+            Ok(there) => {
+                self.cells.write_words(self.base(n) + 1, value);
+                if there {
+                    taken.release();
+                } else {
+                    self.publish(n, &key, &[word], taken);
+                }
+                Some(Ok(()))
+            }
+            Err(error) => {
+                taken.release();
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Element `n`, whose value is written, gets its key and its place in the list; then the lock is let go.
+    #[inline(always)]
+    fn publish(&self, n: usize, key: &Key<'_>, words: &[u64], taken: Taken<'_>) {
+        fence(Ordering::Release);
+        if words.is_empty() {
+            self.cells.write(self.base(n), key.bytes);
+        } else {
+            self.cells.write_words(self.base(n), words);
+        }
+        if let Some(link) = self.pool.link(n) {
+            let hash = (key.hash | USED) & !u64::from(u32::MAX);
+            link.store(hash | u64::from(taken.first()), Ordering::Release);
+        }
+        taken.release_with(n as u32 + 1);
     }
 
     #[inline(always)]
@@ -254,13 +360,7 @@ impl Hash {
             self.cells.clear(self.value_at(n), self.stride - self.key_words);
         }
         self.write(n, value, whose);
-        fence(Ordering::Release);
-        self.cells.write(n * self.stride, key.bytes);
-        if let Some(link) = self.pool.link(n) {
-            let hash = (key.hash | USED) & !u64::from(u32::MAX);
-            link.store(hash | u64::from(taken.first()), Ordering::Release);
-        }
-        taken.release_with(n as u32 + 1);
+        self.publish(n, key, &[], taken);
     }
 
     #[inline(always)]
@@ -358,7 +458,7 @@ impl Hash {
         }
         let mut bytes = [0; super::def::KEY_MAX as usize];
         let Some(bytes) = bytes.get_mut(..self.key_size) else { return false };
-        self.cells.read(n * self.stride, bytes);
+        self.cells.read(self.base(n), bytes);
         let key = self.key(bytes);
         let Some(taken) = self.bucket(key.hash).and_then(|bucket| bucket.try_take(cpu)) else { return false };
         match self.walk(taken.first(), &key) {
@@ -417,14 +517,14 @@ impl Hash {
 
     /// Addresses of element `n`'s key and value.
     pub(crate) fn addresses(&self, n: usize, cpu: usize) -> (u64, u64) {
-        (self.cells.addr(n * self.stride), self.value_addr(n, cpu))
+        (self.cells.addr(self.base(n)), self.value_addr(n, cpu))
     }
 
     /// Elements come in the order of their places, so that whatever is there all the time comes exactly once.
     pub(crate) fn next_key(&self, cpu: usize, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), MapError> {
         let from = key.and_then(|key| self.find(cpu, &self.key(key))).map_or(0, |n| n + 1);
         let n = self.used_from(from).ok_or(MapError::NoEntry)?;
-        self.cells.read(n * self.stride, out);
+        self.cells.read(self.base(n), out);
         Ok(())
     }
 }

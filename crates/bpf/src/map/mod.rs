@@ -71,6 +71,7 @@ pub const EXIST: u64 = 2;
 pub const LOCK: u64 = 4;
 
 /// A map.
+#[repr(C)]
 pub struct Map {
     body: Body,
     def: MapDef,
@@ -78,6 +79,7 @@ pub struct Map {
     busy: AtomicU64,
 }
 
+#[repr(u32)]
 enum Body {
     Array(Array),
     Hash(Hash),
@@ -161,7 +163,6 @@ impl Map {
 
     /// The address of the value of `key`, CPU `cpu`'s own in a per-CPU map; aligned to 8. In a map of maps, the handle of the
     /// inner map.
-    #[inline]
     pub fn lookup(&self, cpu: usize, key: &[u8]) -> Option<u64> {
         if !self.has_key(key) || cpu >= self.cpus {
             return None;
@@ -176,11 +177,53 @@ impl Map {
         }
     }
 
+    /// The same with a key of 4 or 8 bytes as a word. Compiled into the caller: what is found at first sight costs no call.
+    #[inline(always)]
+    pub fn lookup_word(&self, cpu: impl FnOnce() -> usize, word: u64) -> Option<u64> {
+        if let Body::Hash(hash) = &self.body
+            && let Some(value) = hash.quick(word)
+        {
+            return Some(value);
+        }
+        self.lookup_word_slowly(cpu(), word)
+    }
+
+    #[inline(never)]
+    fn lookup_word_slowly(&self, cpu: usize, word: u64) -> Option<u64> {
+        match &self.body {
+            Body::Hash(hash) if self.def.kind != MapKind::HashOfMaps && cpu < self.cpus => {
+                hash.lookup_word(cpu, word)
+            }
+            Body::Array(array) if cpu < self.cpus => array.lookup_index(cpu, word as u32),
+            _ => {
+                let bytes = word.to_le_bytes();
+                self.lookup(cpu, bytes.get(..self.def.key_size as usize)?)
+            }
+        }
+    }
+
+    /// As [`Map::update`], with a key of 4 or 8 bytes as a word and a value of whole words. `None`: this map's updates take
+    /// more than that.
+    #[inline(always)]
+    pub fn update_words(
+        &self,
+        cpu: usize,
+        word: u64,
+        value: &[u64],
+        flags: u64,
+    ) -> Option<Result<(), MapError>> {
+        match &self.body {
+            Body::Hash(hash) if cpu < self.cpus => {
+                hash.update_words(cpu, word, value, flags).map(|done| self.counted(done))
+            }
+            _ => None,
+        }
+    }
+
     /// Gives `key` this value; in a per-CPU map on CPU `cpu`, and a new key's other values are 0.
     ///
     /// # Errors
     /// Says why not.
-    #[inline]
     pub fn update(&self, cpu: usize, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
         if !self.has_key(key) || value.len() != self.def.value_size as usize || cpu >= self.cpus {
             return Err(MapError::Invalid);
@@ -199,7 +242,6 @@ impl Map {
     ///
     /// # Errors
     /// Says why not.
-    #[inline]
     pub fn delete(&self, cpu: usize, key: &[u8]) -> Result<Option<u64>, MapError> {
         if !self.has_key(key) || cpu >= self.cpus {
             return Err(MapError::Invalid);

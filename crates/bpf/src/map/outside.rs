@@ -142,7 +142,6 @@ impl Map {
     }
 
     /// The handle of the object that a map of objects holds for this key.
-    #[inline]
     pub fn object(&self, cpu: usize, key: &[u8]) -> Option<u64> {
         match &self.body {
             Body::Objects(objects) => objects.get(key),
@@ -193,7 +192,7 @@ impl Map {
     }
 
     /// The address of `size` bytes of a ring buffer for a record; it is read when [`Map::ring_end`] has ended it.
-    #[inline]
+    #[inline(always)]
     pub fn ring_reserve(&self, size: u64) -> Option<u64> {
         if let Body::Ring(ring) = &self.body { ring.reserve(size) } else { None }
     }
@@ -211,16 +210,23 @@ impl Map {
     ///
     /// # Errors
     /// [`MapError::NoSpace`], which is counted.
-    #[inline]
     pub fn ring_output(&self, data: &[u8]) -> Result<(), MapError> {
         if let Body::Ring(ring) = &self.body { ring.output(data) } else { Err(MapError::Unsupported) }
+    }
+
+    /// The same of whole words, compiled into the caller.
+    ///
+    /// # Errors
+    /// As [`Map::ring_output`].
+    #[inline(always)]
+    pub fn ring_output_words(&self, data: &[u64]) -> Result<(), MapError> {
+        if let Body::Ring(ring) = &self.body { ring.output_words(data) } else { Err(MapError::Unsupported) }
     }
 
     /// Writes a record that begins with a word of its own, such as the time.
     ///
     /// # Errors
     /// As [`Map::ring_output`].
-    #[inline]
     pub fn ring_output_stamped(&self, stamp: u64, data: &[u8]) -> Result<(), MapError> {
         if let Body::Ring(ring) = &self.body {
             ring.output_stamped(stamp, data)

@@ -112,8 +112,10 @@ impl Ring {
         }
     }
 
+    // Not generic: it is compiled here, and not into who calls it.
     #[cold]
-    fn drop_one<T>(&self) -> Option<T> {
+    #[inline(never)]
+    fn drop_one(&self) -> Option<usize> {
         self.word(DROPPED)?.fetch_add(1, Ordering::Relaxed);
         None
     }
@@ -129,6 +131,15 @@ impl Ring {
     pub(crate) fn output(&self, data: &[u8]) -> Result<(), MapError> {
         let at = self.begin(data.len() as u64).ok_or(MapError::NoSpace)?;
         self.cells.write(at, data);
+        self.finish(at - 1, false);
+        Ok(())
+    }
+
+    /// A whole record of words.
+    #[inline(always)]
+    pub(crate) fn output_words(&self, data: &[u64]) -> Result<(), MapError> {
+        let at = self.begin(8 * data.len() as u64).ok_or(MapError::NoSpace)?;
+        self.cells.write_words(at, data);
         self.finish(at - 1, false);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The rows, by mechanism.
 
 mod bpf;
+mod bpf_maps;
 mod event;
 mod fgraph;
 mod filter;
@@ -30,6 +31,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     kprobe::BENCHES,
     kretprobe::BENCHES,
     bpf::BENCHES,
+    bpf_maps::BENCHES,
     event::BENCHES,
     filter::BENCHES,
     crate::sync::bench::BENCHES,

@@ -1,6 +1,6 @@
 //! Clocks, the CPU, random numbers.
 //!
-//! There is one clock, which counts from the machine's start and is never set: the boot clock, the coarse one and the
+//! There is one clock, [`now_ns_c`](crate::time::now_ns_c), which counts from the machine's start and is never set: the boot clock, the coarse one and the
 //! atomic one are it.
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +18,7 @@ per_cpu! {
 }
 
 helpers! {
-    /// Nanoseconds since the machine's start.
-    fn ktime_get_ns() {
-        now_ns()
-    }
-
-    /// The same in ticks of a clock that this kernel does not have.
+    /// The time in ticks of a clock that this kernel does not have.
     fn jiffies64() {
         now_ns() / JIFFY_NS
     }

@@ -5,7 +5,7 @@
 use ::bpf::map::{MapError, MapKind};
 use tracecore::errno::Errno;
 
-use super::{bytes_at, callback_at, error, helpers, map_at, result, room_at, timer};
+use super::{bytes_at, callback_at, error, helpers, map_at, result, room_at, timer, words_at};
 use crate::arch::cpu;
 use crate::bpf::maps::{here, timers_at};
 
@@ -15,12 +15,15 @@ const WALK_MAX: u64 = 1 << 32;
 helpers! {
     /// The value of a key, or 0.
     fn map_lookup_elem(map, key) {
-        // SAFETY: r1 is a map, r2 memory of its keys' size.
-        let (map, key) = unsafe {
-            let map = map_at(map);
-            (map, bytes_at(key, u64::from(map.def().key_size)))
-        };
-        map.lookup(cpu::id(), key).unwrap_or(0)
+        // SAFETY: r1 is a map.
+        let map = unsafe { map_at(map) };
+        let size = map.def().key_size;
+        // SAFETY: r2 is memory of its keys' size.
+        match unsafe { word_at(key, size) } {
+            Some(word) => map.lookup_word(cpu::id, word).unwrap_or(0),
+            // SAFETY: as above.
+            None => map.lookup(cpu::id(), unsafe { bytes_at(key, u64::from(size)) }).unwrap_or(0),
+        }
     }
 
     /// The value of a key on another CPU, or 0.
@@ -39,10 +42,19 @@ helpers! {
     /// Gives a key a value.
     fn map_update_elem(map, key, value, flags) {
         // SAFETY: r1 is a map, r2 and r3 memory of its keys' and values' size.
-        let (map, key, value) = unsafe {
+        let (map, words) = unsafe {
             let map = map_at(map);
+            (map, word_at(key, map.def().key_size).zip(words_at(value, map.def().value_size)))
+        };
+        if let Some((key, value)) = words
+            && let Some(done) = here(|cpu| map.update_words(cpu, key, value, flags))
+        {
+            return result(done);
+        }
+        // SAFETY: as above.
+        let (key, value) = unsafe {
             let def = map.def();
-            (map, bytes_at(key, u64::from(def.key_size)), bytes_at(value, u64::from(def.value_size)))
+            (bytes_at(key, u64::from(def.key_size)), bytes_at(value, u64::from(def.value_size)))
         };
         result(here(|cpu| map.update(cpu, key, value, flags)))
     }
@@ -123,6 +135,21 @@ helpers! {
             }
         }
         visited
+    }
+}
+
+/// A key of one word, if it lies as one: this machine does not load across words.
+///
+/// # Safety
+/// There are so many bytes.
+#[inline(always)]
+unsafe fn word_at(addr: u64, size: u32) -> Option<u64> {
+    // SAFETY: the caller's promise, and it is aligned.
+    unsafe {
+        if size == 8 && addr.is_multiple_of(8) {
+            return Some(*(addr as *const u64));
+        }
+        (size == 4 && addr.is_multiple_of(4)).then(|| u64::from(*(addr as *const u32)))
     }
 }
 

@@ -40,6 +40,7 @@ use ::bpf::map::{Map, MapError};
 use tracecore::errno::Errno;
 
 use crate::sync::CpuPin;
+use crate::time::now_ns_c;
 
 /// A helper.
 pub(crate) type Helper = extern "C" fn(u64, u64, u64, u64, u64) -> u64;
@@ -81,7 +82,7 @@ const TABLE: &[(i32, Helper)] = &[
     (2, map::map_update_elem),
     (3, map::map_delete_elem),
     (4, memory::probe_read),
-    (5, machine::ktime_get_ns),
+    (5, now_ns_c),
     (6, print::trace_printk),
     (7, machine::get_prandom_u32),
     (8, machine::get_smp_processor_id),
@@ -106,7 +107,7 @@ const TABLE: &[(i32, Helper)] = &[
     (114, memory::probe_read_user_str),
     (115, memory::probe_read_kernel_str),
     (118, machine::jiffies64),
-    (125, machine::ktime_get_ns),
+    (125, now_ns_c),
     (130, ring::ringbuf_output),
     (131, ring::ringbuf_reserve),
     (132, ring::ringbuf_submit),
@@ -114,7 +115,7 @@ const TABLE: &[(i32, Helper)] = &[
     (134, ring::ringbuf_query),
     (141, stack::get_task_stack),
     (158, who::get_current_task),
-    (160, machine::ktime_get_ns),
+    (160, now_ns_c),
     (164, map::for_each_map_elem),
     (165, print::snprintf),
     (169, timer::timer_init),
@@ -130,7 +131,7 @@ const TABLE: &[(i32, Helper)] = &[
     (184, who::get_func_ret),
     (185, who::get_func_arg_cnt),
     (195, map::map_lookup_percpu_elem),
-    (208, machine::ktime_get_ns),
+    (208, now_ns_c),
 ];
 
 /// The helper with this number. `tail_call` is none: whoever runs the program goes on in another one by himself.
@@ -190,6 +191,19 @@ unsafe fn bytes_at<'a>(addr: u64, len: u64) -> &'a [u8] {
     }
     // SAFETY: the caller's promise.
     unsafe { core::slice::from_raw_parts(addr as *const u8, len as usize) }
+}
+
+/// The same as words, if they lie as such: this machine does not load across words.
+///
+/// # Safety
+/// As [`bytes_at`].
+#[inline(always)]
+unsafe fn words_at<'a>(addr: u64, len: u32) -> Option<&'a [u64]> {
+    if (addr | u64::from(len)) & 7 != 0 || len == 0 {
+        return None;
+    }
+    // SAFETY: the caller's promise, and it is aligned.
+    Some(unsafe { core::slice::from_raw_parts(addr as *const u64, len as usize / 8) })
 }
 
 /// Memory of the program's that it lets be written: nothing of it is read before.

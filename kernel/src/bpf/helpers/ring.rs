@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use ::bpf::map::{MapError, ringbuf};
 use tracecore::errno::Errno;
 
-use super::{bytes_at, error, helpers, map_at, result};
+use super::{bytes_at, error, helpers, map_at, result, words_at};
 use crate::arch::cpu;
 use crate::time::now_ns;
 
@@ -21,8 +21,8 @@ helpers! {
             return error(Errno::EINVAL);
         }
         // SAFETY: r1 is a map, r2 memory of the size in r3.
-        let (map, data) = unsafe { (map_at(map), bytes_at(data, size)) };
-        match map.ring_output(data) {
+        let (map, data, words) = unsafe { (map_at(map), bytes_at(data, size), words_at(data, size as u32)) };
+        match words.map_or_else(|| map.ring_output(data), |words| map.ring_output_words(words)) {
             Err(MapError::NoSpace) => error(Errno::EAGAIN),
             done => result(done),
         }

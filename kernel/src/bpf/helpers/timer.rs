@@ -35,6 +35,8 @@ use crate::time::{Timer, now_ns};
 
 /// The most elements that a map with timers has.
 pub(crate) const SLOTS_MAX: u32 = 1 << 14;
+/// Bytes of a slot and its timer, at least.
+pub(crate) const SLOT_BYTES: u64 = (size_of::<Slot>() + size_of::<Timer>()) as u64;
 /// The deadline is a time, not a distance.
 const ABSOLUTE: u64 = 1;
 /// Stay on this CPU, which timers here do anyway.

@@ -103,6 +103,7 @@ pub(crate) fn errno(error: MapError) -> Errno {
 }
 
 /// Does something to maps on this CPU, with interrupts masked: programs in interrupts use them too.
+#[inline(always)]
 pub(crate) fn here<R>(operation: impl FnOnce(usize) -> R) -> R {
     let _masked = IrqGuard::new();
     operation(cpu::id())
@@ -115,7 +116,8 @@ pub(crate) fn here<R>(operation: impl FnOnce(usize) -> R) -> R {
 pub(crate) fn create(def: MapDef) -> Result<Arc<Entry>, Errno> {
     def.check().map_err(errno)?;
     let cpus = cpu::online();
-    let charge = Charge::new(def.memory(cpus))?;
+    let timers = def.special.timer.map_or(0, |_| u64::from(def.max_entries) * timer::SLOT_BYTES);
+    let charge = Charge::new(def.memory(cpus) + timers)?;
     let seed = (now_ns() ^ CHARGED.as_ptr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let map = Map::seeded(def, cpus, seed).map_err(errno)?;
     let timers = timer::slots(&map)?;
@@ -290,6 +292,20 @@ impl Entry {
             return Err(Errno::EINVAL);
         }
         self.put_object(key, inner.address(), inner.clone(), flags)
+    }
+}
+
+/// The last name of an object was taken away. A program array lets its programs go then, as on Linux: they may use it
+/// themselves, and hold it.
+pub(crate) fn lost_its_names(object: &Held) {
+    if let Some(entry) = object.downcast_ref::<Entry>()
+        && entry.def().kind == MapKind::ProgArray
+    {
+        let keys: Vec<Vec<u8>> = entry.held.lock().keys().cloned().collect();
+        for key in &keys {
+            // Somebody else may have been faster.
+            let _ = entry.take_object(key);
+        }
     }
 }
 

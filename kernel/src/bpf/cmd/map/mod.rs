@@ -4,7 +4,7 @@
 //!   bpf map create FILE type TYPE key BYTES value BYTES entries COUNT name NAME [flags FLAGS] [inner_map MAP]
 //!   bpf map list|show [MAP]                  dump MAP
 //!   bpf map lookup|getnext|delete MAP key DATA
-//!   bpf map update MAP key DATA value DATA|MAP [any|noexist|exist]
+//!   bpf map update MAP key DATA value DATA|MAP|PROG [any|noexist|exist]
 //!   bpf map push|enqueue MAP value DATA      pop|dequeue|peek MAP
 //!   bpf map pin MAP FILE                     freeze MAP                event_pipe MAP [cpu N index N]
 //!
@@ -34,6 +34,7 @@ use ::bpf::map::{MapDef, MapKind, NAME_MAX};
 use sh::Ctx;
 use tracecore::errno::Errno;
 
+use crate::bpf::load::arrays;
 use crate::bpf::maps::{self, Entry};
 use crate::fs::bpffs;
 use words::{Value, Words};
@@ -90,7 +91,8 @@ usage: bpf map { show | list }   [MAP]
 
        MAP := { id MAP_ID | pinned FILE | name MAP_NAME }
        DATA := { [hex] BYTES }
-       VALUE := { DATA | MAP }
+       PROG := { id PROG_ID | pinned FILE | name PROG_NAME }
+       VALUE := { DATA | MAP | PROG }
 ";
 
 /// `bpf map …`.
@@ -239,7 +241,10 @@ fn element(ctx: &mut Ctx, map: &Arc<Entry>, key: &[u8], value: &mut [u8]) -> boo
             let id = show::inner_id(map, key);
             id.inspect(|id| ctx.print(&show::inner(key, *id))).is_some()
         }
-        MapKind::ProgArray => false,
+        MapKind::ProgArray => {
+            let id = show::prog_id(map, key);
+            id.inspect(|id| ctx.print(&show::element(map.def(), key, &id.to_le_bytes()))).is_some()
+        }
         _ => match map.read_value(key, value) {
             Ok(()) => {
                 ctx.print(&show::element(map.def(), key, value));
@@ -300,6 +305,10 @@ fn update(ctx: &mut Ctx, words: &mut Words<'_>) -> Done {
     let element = words.element(ctx, &map, map.def().key_size > 0, true)?;
     let key = element.key.unwrap_or_default();
     let done = match element.value {
+        Some(Value::Prog(prog)) => {
+            let index = <[u8; 4]>::try_from(key.as_slice()).map_or(u32::MAX, u32::from_le_bytes);
+            arrays::put(&map, index, &prog)
+        }
         Some(Value::Map(inner)) => map.put_map(&key, &inner, element.flags),
         Some(Value::Bytes(value)) if map.def().key_size == 0 => map.push_value(&value, element.flags),
         Some(Value::Bytes(value)) => map.write_value(&key, &value, element.flags),

@@ -15,6 +15,7 @@ use core::fmt::Write;
 use ::bpf::map::MapDef;
 
 use crate::bpf::maps::Entry;
+use crate::bpf::prog::Prog;
 
 /// Bytes in a line at most; half of them apart from the others.
 const LINE: usize = 16;
@@ -90,6 +91,12 @@ pub(super) fn element(def: &MapDef, key: &[u8], value: &[u8]) -> String {
 /// The id of the map that a map of maps holds for a key.
 pub(super) fn inner_id(map: &Entry, key: &[u8]) -> Option<u32> {
     let held: Arc<Entry> = map.object_at(key)?.downcast().ok()?;
+    Some(held.id())
+}
+
+/// The id of the program that a program array holds for a key.
+pub(super) fn prog_id(map: &Entry, key: &[u8]) -> Option<u32> {
+    let held: Arc<Prog> = map.object_at(key)?.downcast().ok()?;
     Some(held.id())
 }
 

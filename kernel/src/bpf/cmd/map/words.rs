@@ -13,13 +13,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::bpf::map::{ANY, EXIST, NOEXIST};
+use ::bpf::map::{ANY, EXIST, MapKind, NOEXIST};
 use sh::Ctx;
 use tracecore::errno::Errno;
 
 use super::Failure;
 use crate::arch::cpu;
 use crate::bpf::maps::{self, Entry};
+use crate::bpf::prog::{self, Prog};
 use crate::fs::bpffs;
 
 /// The words that are left.
@@ -37,6 +38,7 @@ pub(super) struct Written {
 pub(super) enum Value {
     Bytes(Vec<u8>),
     Map(Arc<Entry>),
+    Prog(Arc<Prog>),
 }
 
 /// A number as C writes it.
@@ -132,6 +134,19 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// A program: `id N`, `name NAME` or `pinned FILE`.
+    fn prog(&mut self, ctx: &Ctx) -> Result<Arc<Prog>, Failure> {
+        let how = self.next()?;
+        let word = self.next()?;
+        let found = match how {
+            "id" => number(word).and_then(|id| prog::by_id(u32::try_from(id).ok()?)),
+            "name" => prog::all().into_iter().find(|prog| prog.parts().name == word),
+            "pinned" => bpffs::get(&ctx.path(word)).ok().and_then(|object| object.downcast().ok()),
+            _ => return Err(Failure::word(format!("expected 'id', 'name' or 'pinned', got: '{how}'?"))),
+        };
+        found.ok_or_else(|| Failure::word(format!("get by {how} ({word}): {}", Errno::ENOENT.strerror())))
+    }
+
     /// So many bytes.
     fn data(&mut self, name: &str, count: usize) -> Result<Vec<u8>, Failure> {
         let hex = self.peek() == Some("hex");
@@ -162,6 +177,9 @@ impl<'a> Words<'a> {
         let def = map.def();
         if def.kind.holds_maps() {
             return self.map(ctx).map(Value::Map);
+        }
+        if def.kind == MapKind::ProgArray {
+            return self.prog(ctx).map(Value::Prog);
         }
         let mut one = self.data("value", def.value_size as usize)?;
         if !def.kind.is_percpu() {
