@@ -23,7 +23,7 @@ use ::bpf::kind::{Attach, Section};
 use tracecore::errno::Errno;
 use tracecore::misses::{Cause, Layer, Table};
 
-use super::attach::{Attachment, Refused, Wanted, attach};
+use super::attach::{Attachment, Hooked, Refused, Wanted, attach};
 use super::prog::{self, Prog};
 use crate::fs::bpffs::{self, ROOT};
 use crate::task::Mutex;
@@ -153,9 +153,26 @@ impl Link {
             return Err(Refused { errno: Errno::EINVAL, why });
         }
         match &*self.attachment.lock() {
-            Some(attachment) => Ok(attachment.hooked().replace(prog)),
+            Some(attachment) => {
+                self.fits(attachment.hooked(), prog)?;
+                Ok(attachment.hooked().replace(prog))
+            }
             None => Err(Refused { errno: Errno::ENOLINK, why: "the link is detached".into() }),
         }
+    }
+
+    /// Was the program verified for what the present one is given?
+    fn fits(&self, hooked: &Hooked, prog: &Prog) -> Result<(), Refused> {
+        let by_target = matches!(
+            self.attach,
+            Attach::Tracepoint | Attach::TpBtf | Attach::Fentry | Attach::Fexit | Attach::FmodRet
+        );
+        let same = prog.parts().section == hooked.prog().parts().section;
+        if by_target && !same || prog.parts().context_bytes > hooked.context_bytes() {
+            let why = format!("the program was verified for {}", prog.parts().section);
+            return Err(Refused { errno: Errno::EINVAL, why });
+        }
+        Ok(())
     }
 
     /// Detaches it: when this returns the hook runs the program no more. Says whether it was attached.

@@ -27,6 +27,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 use ::bpf::btf::Btf;
 use ::bpf::btf::ext::Line;
 use ::bpf::kind::Attach;
+use ::bpf::op::{Callee, Op};
 use ::bpf::program::{Program, TAG_BYTES};
 
 use super::jit::Image;
@@ -112,8 +113,10 @@ pub(crate) struct Prog {
     id: u32,
     parts: Option<Box<Parts>>,
     entry: Option<Entry>,
+    /// Its helpers may ask for the running record.
+    asks: bool,
     loaded_ns: u64,
-    on_cpu: Box<[OnCpu]>,
+    on_cpu: Box<[OnCpu; MAX_CPUS]>,
 }
 
 /// What was counted of a program, on all CPUs together.
@@ -151,6 +154,7 @@ impl Prog {
     /// Numbers a program. It is there for as long as somebody holds what is given back.
     pub(crate) fn register(parts: Parts) -> Result<Arc<Self>, TooMany> {
         let entry = parts.engine.entry();
+        let asks = asks(&parts.program);
         let mut registry = REGISTRY.lock();
         if registry.by_id.len() >= PROGS_MAX {
             return Err(TooMany);
@@ -160,8 +164,9 @@ impl Prog {
             id: registry.last,
             parts: Some(Box::new(parts)),
             entry,
+            asks,
             loaded_ns: now_ns(),
-            on_cpu: (0..MAX_CPUS).map(|_| OnCpu::default()).collect(),
+            on_cpu: Box::default(),
         });
         registry.by_id.insert(prog.id, Arc::downgrade(&prog));
         LOADED.fetch_add(1, Ordering::Relaxed);
@@ -184,18 +189,34 @@ impl Prog {
         self.loaded_ns
     }
 
-    /// Runs it with `ctx` in r1, unless it is running on this CPU already; then the result is 0.
+    /// Runs it with `ctx` in r1, unless it is running on this CPU already; then the result is 0. Way, cookie and function are only
+    /// found if somebody may ask for them.
     ///
     /// A program that nobody has verified is not run either.
     #[inline(always)]
-    pub(crate) fn run(&self, way: Way<'_>, ctx: u64, cookie: u64, ip: u64, pinned: &impl Pinned) -> u64 {
-        let running = Running { prog: self, way, ctx, cookie, ip };
-        self.run_with(&running, 0, pinned).unwrap_or(0)
+    pub(crate) fn run<'h>(
+        &self,
+        ctx: u64,
+        pinned: &impl Pinned,
+        hit: impl FnOnce() -> (Way<'h>, u64, u64),
+    ) -> u64 {
+        if self.asks {
+            let (way, cookie, ip) = hit();
+            let running = Running { prog: self, way, ctx, cookie, ip };
+            return self.run_with(&running, 0, pinned).unwrap_or(0);
+        }
+        self.guarded(|entry, mine| enter(entry, mine, ctx, 0)).unwrap_or(0)
     }
 
     /// The same with what stands in r2, and `None` when it did not run.
     #[inline(always)]
     pub(crate) fn run_with(&self, running: &Running<'_>, r2: u64, pinned: &impl Pinned) -> Option<u64> {
+        self.guarded(|entry, mine| running.on_top(pinned, || enter(entry, mine, running.ctx, r2)))
+    }
+
+    /// Runs `f` with the program's code, unless it is running on this CPU.
+    #[inline(always)]
+    fn guarded(&self, f: impl FnOnce(Entry, &OnCpu) -> u64) -> Option<u64> {
         let entry = self.entry?;
         let mine = self.on_cpu.get(cpu::id())?;
         // What nests on this CPU is done before this one goes on: a load and a store are enough.
@@ -205,17 +226,7 @@ impl Prog {
         }
         mine.active.store(1, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
-        let result = running.on_top(pinned, || {
-            if static_branch_unlikely!(STATS) {
-                let begin = now_ns();
-                let result = entry(running.ctx, r2, 0, 0, 0);
-                add(&mine.time_ns, now_ns().saturating_sub(begin));
-                add(&mine.runs, 1);
-                result
-            } else {
-                entry(running.ctx, r2, 0, 0, 0)
-            }
-        });
+        let result = f(entry, mine);
         compiler_fence(Ordering::SeqCst);
         mine.active.store(0, Ordering::Relaxed);
         Some(result)
@@ -232,6 +243,29 @@ impl Prog {
             recursion_misses: sum(|cpu| &cpu.misses),
         }
     }
+}
+
+/// Enters the code of a program that was found not to run here.
+#[inline(always)]
+fn enter(entry: Entry, mine: &OnCpu, ctx: u64, r2: u64) -> u64 {
+    if static_branch_unlikely!(STATS) {
+        let begin = now_ns();
+        let result = entry(ctx, r2, 0, 0, 0);
+        add(&mine.time_ns, now_ns().saturating_sub(begin));
+        add(&mine.runs, 1);
+        return result;
+    }
+    entry(ctx, r2, 0, 0, 0)
+}
+
+/// Helpers that do not ask who calls them, nor call anybody who does: `map_lookup_elem`, `map_update_elem`, `map_delete_elem`,
+/// `ktime_get_ns`, `get_smp_processor_id`, `get_current_pid_tgid`.
+const QUIET: [i32; 6] = [1, 2, 3, 5, 8, 14];
+
+/// May one of its helpers ask for the running record, which then has to be there?
+fn asks(program: &Program) -> bool {
+    let asks = |op: Op| matches!(op, Op::Call(Callee::Helper(number)) if !QUIET.contains(&number));
+    program.ops().any(|(_, op)| asks(op))
 }
 
 /// Adds to a count of this CPU. An interrupt in between that counts as well is another program's, or a miss of this one, which

@@ -1,6 +1,7 @@
 //! The rows, by mechanism.
 
 mod bpf;
+mod bpf_attach;
 mod bpf_maps;
 mod event;
 mod fgraph;
@@ -32,6 +33,7 @@ pub(super) const ROOMS: &[&[Bench]] = &[
     kretprobe::BENCHES,
     bpf::BENCHES,
     bpf_maps::BENCHES,
+    bpf_attach::BENCHES,
     event::BENCHES,
     filter::BENCHES,
     crate::sync::bench::BENCHES,

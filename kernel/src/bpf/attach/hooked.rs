@@ -22,33 +22,33 @@ pub(crate) struct Hooked {
     kept: Mutex<Arc<Prog>>,
     /// What `get_attach_cookie` gives.
     cookie: u64,
+    context_bytes: u32,
 }
 
 impl Hooked {
     pub(super) fn new(prog: &Arc<Prog>, cookie: u64) -> Self {
         let at = AtomicPtr::new(Arc::as_ptr(prog).cast_mut());
-        Self { prog: at, kept: Mutex::new(prog.clone()), cookie }
+        let context_bytes = prog.parts().context_bytes;
+        Self { prog: at, kept: Mutex::new(prog.clone()), cookie, context_bytes }
     }
 
     /// Runs it.
     #[inline(always)]
     pub(super) fn run(&self, way: Way<'_>, ctx: *const u64, ip: u64, pin: &impl Pinned) -> u64 {
-        self.run_with(way, ctx, self.cookie, ip, pin)
+        self.run_at(ctx, pin, || (way, self.cookie, ip))
     }
 
-    /// The same with another cookie.
+    /// The same where way, cookie and function are only found if the program may ask for them.
     #[inline(always)]
-    pub(super) fn run_with(
+    pub(super) fn run_at<'h>(
         &self,
-        way: Way<'_>,
         ctx: *const u64,
-        cookie: u64,
-        ip: u64,
         pin: &impl Pinned,
+        hit: impl FnOnce() -> (Way<'h>, u64, u64),
     ) -> u64 {
         // SAFETY: `kept` holds it, or did before the last quiet point; the caller is pinned.
         let prog = unsafe { &*self.prog.load(Ordering::Acquire) };
-        prog.run(way, ctx.expose_provenance() as u64, cookie, ip, pin)
+        prog.run(ctx.expose_provenance() as u64, pin, hit)
     }
 
     /// What `get_attach_cookie` gives.
@@ -59,6 +59,11 @@ impl Hooked {
     /// The program that is run.
     pub(crate) fn prog(&self) -> Arc<Prog> {
         self.kept.lock().clone()
+    }
+
+    /// Bytes of context that the program needs: its successors may need no more.
+    pub(crate) fn context_bytes(&self) -> u32 {
+        self.context_bytes
     }
 
     /// Has hits run another program from now on. Gives the old one, which may be running still.

@@ -100,7 +100,7 @@ impl Listener for OnReturn {
     #[inline(always)]
     fn exit(&self, returned: Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
         let ctx = regs.context();
-        self.hooked.run(Way::Return(regs), ctx, returned.function(), pin);
+        self.hooked.run_at(ctx, pin, || (Way::Return(regs), self.hooked.cookie(), returned.function()));
     }
 
     fn is_open(&self) -> bool {

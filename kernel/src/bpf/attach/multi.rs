@@ -57,14 +57,16 @@ impl Handler for OnFunctions {
     #[inline(always)]
     fn entry(&self, at: At, regs: &mut FtraceRegs<Entry>, _: &mut [u64], pin: &CpuPin) -> Verdict {
         let (ctx, function) = (regs.context(), at.function());
-        self.hooked.run_with(Way::Entry(regs), ctx, self.cookie(function), function, pin);
+        self.hooked.run_at(ctx, pin, || (Way::Entry(regs), self.cookie(function), function));
         Verdict::Keep
     }
 
     #[inline(always)]
     fn exit(&self, returned: Returned<'_>, regs: &mut FtraceRegs<Return>, pin: &CpuPin) {
-        let (ctx, function) = (regs.context(), returned.function());
-        self.hooked.run_with(Way::Return(regs), ctx, self.cookie(function), function, pin);
+        self.hooked.run_at(regs.context(), pin, || {
+            let function = returned.function();
+            (Way::Return(regs), self.cookie(function), function)
+        });
     }
 
     fn is_open(&self) -> bool {

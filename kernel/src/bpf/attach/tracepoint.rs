@@ -64,17 +64,35 @@ impl Sink for OnRecord {
 /// With the arguments.
 struct OnArguments {
     hooked: Hooked,
+    /// So many words the program may read.
+    reads: usize,
 }
 
 impl Hears for OnArguments {
     fn hear(&self, words: &[u64], pin: &CpuPin) {
-        let way = |count: usize| Way::Args { count: count.min(MAX_ARGS) as u8, result: false };
-        // A program may read as many as there can be.
+        if words.len() >= self.reads {
+            self.run(words.as_ptr(), words.len(), pin);
+        } else {
+            self.run_with_zeros(words, pin);
+        }
+    }
+}
+
+impl OnArguments {
+    #[inline(always)]
+    fn run(&self, args: *const u64, count: usize, pin: &CpuPin) {
+        let way = Way::Args { count: count.min(MAX_ARGS) as u8, result: false };
+        self.hooked.run(way, args, 0, pin);
+    }
+
+    /// A program that was not verified for this tracepoint reads as many as there can be.
+    #[cold]
+    fn run_with_zeros(&self, words: &[u64], pin: &CpuPin) {
         let mut args = [0; MAX_ARGS];
         for (to, from) in args.iter_mut().zip(words) {
             *to = *from;
         }
-        self.hooked.run(way(words.len()), args.as_ptr(), 0, pin);
+        self.run(args.as_ptr(), words.len(), pin);
     }
 }
 
@@ -165,6 +183,7 @@ pub(super) fn at_arguments(prog: &Arc<Prog>, wanted: Wanted<'_>) -> Result<Box<d
         same(prog, point)?;
     }
     let cookie = wanted.cookies.first().copied().unwrap_or(0);
-    let on = Arc::new(OnArguments { hooked: Hooked::new(prog, cookie) });
+    let reads = (prog.parts().context_bytes as usize).div_ceil(8);
+    let on = Arc::new(OnArguments { hooked: Hooked::new(prog, cookie), reads });
     at(point, raw::attach_listener(point, on.clone(), 0), Listens::Arguments(on))
 }

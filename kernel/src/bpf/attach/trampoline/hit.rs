@@ -56,7 +56,7 @@ pub(super) struct Target {
     lists: Published<Lists>,
     /// Calls that are under way in a trampoline around them.
     inside: AtomicU32,
-    /// Somebody waits for the last of them.
+    /// Somebody waits for the last of them, which asks for a look and says so no more.
     pub(super) waited_for: AtomicBool,
 }
 
@@ -94,7 +94,9 @@ impl Target {
 
 #[inline(always)]
 fn run(hooked: &Hooked, context: *const u64, target: &Target, result: bool, pin: &CpuPin) -> u64 {
-    hooked.run(Way::Args { count: target.args as u8, result }, context, target.function, pin)
+    hooked.run_at(context, pin, || {
+        (Way::Args { count: target.args as u8, result }, hooked.cookie(), target.function)
+    })
 }
 
 /// Where a frame keeps the first result.
@@ -132,8 +134,13 @@ noinstr! {
         // SAFETY: interrupts are masked.
         let pin = unsafe { CpuPin::assume() };
         target.inside.fetch_add(1, Ordering::SeqCst);
-        enter(frame, target);
         let Some(lists) = target.lists.read(&pin) else { return 0 };
+        for hooked in &lists.entry {
+            run(hooked, frame, target, false, &pin);
+        }
+        if lists.modify.is_empty() {
+            return 0;
+        }
         let at = frame.wrapping_add(target.args.min(CONTEXT_WORDS - 1));
         for hooked in &lists.modify {
             // SAFETY: a word of the trampoline's frame, which is this task's; it may be a register of the function's.
@@ -163,7 +170,11 @@ noinstr! {
                 run(hooked, frame, target, true, &pin);
             }
         }
-        if target.inside.fetch_sub(1, Ordering::SeqCst) == 1 && target.waited_for.load(Ordering::SeqCst) {
+        // The first one asks for a look, which says whether to ask again.
+        if target.inside.fetch_sub(1, Ordering::SeqCst) == 1
+            && target.waited_for.load(Ordering::SeqCst)
+            && target.waited_for.swap(false, Ordering::SeqCst)
+        {
             SWEEP.queue(&pin);
         }
     }

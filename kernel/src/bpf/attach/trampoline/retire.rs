@@ -14,7 +14,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{Ordering, fence};
 
 use super::hit::Target;
 use crate::sync::{SpinLock, quiesce};
@@ -37,7 +37,6 @@ pub(super) fn waiting() -> usize {
 
 /// Gives the memory back as soon as that can be.
 pub(super) fn retire(code: Code, target: &'static Target) {
-    target.waited_for.store(true, Ordering::SeqCst);
     programs::wait_for_stopped(true, look);
     WAITING.lock().push(Waiting { code, target, seen: None });
     look();
@@ -56,6 +55,9 @@ pub(super) fn sweep() {
     let mut at = 0;
     while let Some(one) = waiting.get_mut(at) {
         at += 1;
+        // Before the look: who leaves after it asks for the next.
+        one.target.waited_for.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if stopped != 0 || one.target.is_inside() {
             // The last to leave calls for the next look.
             one.seen = None;
