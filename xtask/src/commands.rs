@@ -6,3 +6,4 @@ pub mod bpf_verify;
 pub mod flame;
 pub mod gdb;
 pub mod test;
+pub mod tools;

@@ -92,6 +92,8 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         batch: PathBuf,
     },
+    /// Make the objects of the BPF tools anew, where clang is at hand
+    Tools,
     /// Boot halted and attach gdb
     Gdb {
         #[command(flatten)]
@@ -147,6 +149,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
             commands::bpf_exec::run(&machine, batch.as_deref(), memory.as_deref(), how)
         }
         Verb::BpfVerify { machine, batch } => commands::bpf_verify::run(&machine, &batch),
+        Verb::Tools => commands::tools::run(),
         Verb::Gdb { machine } => commands::gdb::run(&machine),
         Verb::Check => check::run(),
         Verb::Profile { machine, row, listing } => {
