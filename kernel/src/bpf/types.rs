@@ -1,7 +1,7 @@
 //! The kernel's types as programs may ask for them: CO-RE relocations, typed pointers.
 //!
 //! What there is, is what the compiler told of the arguments of functions and of what they point to
-//! ([`ktypes`](crate::ktypes)): structs with their fields by name, without the paths before them. Enumerations are the integers
+//! ([`ktypes`]): structs with their fields by name, without the paths before them. Enumerations are the integers
 //! that they are stored as, and what has data besides is of a size and no more.
 
 use ::bpf::types::{Member, Shape, TypeId, Types};

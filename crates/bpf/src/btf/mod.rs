@@ -19,6 +19,8 @@
 pub mod co_re;
 pub mod ext;
 mod read;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use alloc::boxed::Box;

@@ -83,7 +83,7 @@ impl MapKind {
         matches!(self, Self::PercpuHash | Self::PercpuArray | Self::LruPercpuHash)
     }
 
-    /// Are keys found by hashing them, in [`super::hash`]?
+    /// Are keys found by hashing them?
     pub const fn is_hash(self) -> bool {
         matches!(self, Self::Hash | Self::PercpuHash | Self::LruHash | Self::LruPercpuHash | Self::HashOfMaps)
     }

@@ -11,10 +11,10 @@
 //!
 //! | rule | how |
 //! |---|---|
-//! | nothing is allocated after [`Map::new`] | elements come from a [`pool`] |
-//! | looking waits for nobody | lists are sound at any moment ([`lock`]) |
+//! | nothing is allocated after [`Map::new`] | elements come from a `pool` |
+//! | looking waits for nobody | lists are sound at any moment (`lock`) |
 //! | changing waits for other CPUs only, and not for ever | [`MapError::Busy`], counted in [`Map::busy`] |
-//! | memory is words that all may access | [`cells`]: atomics, and no unsafe code |
+//! | memory is words that all may access | `cells`: atomics, and no unsafe code |
 //!
 //! Who changes a map has interrupts masked, and says on which CPU it runs.
 //!
