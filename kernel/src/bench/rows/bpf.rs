@@ -10,6 +10,9 @@ use ::bpf::jit::Env;
 use ::bpf::op::Imm64;
 use ::bpf::sandbox::{NO_HELPERS, Sandbox};
 use ::bpf::text::{self, NoNames};
+use ::bpf::types::NoTypes;
+use ::bpf::verify::Limits;
+use ::bpf::verify::case::Case;
 use ::bpf::{Program, fuzz};
 
 pub(super) const BENCHES: &[Bench] = &[
@@ -17,6 +20,7 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench { name: "bpf/jit-alu", run: jit_alu },
     Bench { name: "bpf/jit-mem", run: jit_mem },
     Bench { name: "bpf/jit-compile-per-insn", run: jit_compile },
+    Bench { name: "bpf/verify-per-insn", run: verify_per_insn },
 ];
 
 /// How often the loops are run, how many instructions they have, and how many are around them.
@@ -123,4 +127,23 @@ fn jit_compile(b: &mut Bencher) -> BenchResult {
         }
     });
     if words > 0 { Ok(()) } else { Err(Skip("nothing was compiled")) }
+}
+
+/// What the verifier is measured with: a lookup, a null check, a bounded index and two branches in each round of a loop.
+const VERIFIED: &str = "kprobe hash:8:8:16:name=counts -- \
+    r6 = r1; r7 = 0; \
+    again: r1 = *(u64 *)(r6 + 8); r1 &= 15; *(u64 *)(r10 - 8) = r1; r2 = r10; r2 += -8; \
+    r1 = map[counts]; call map_lookup_elem; if r0 == 0 goto next; \
+    r1 = *(u64 *)(r6 + 0); if r1 > 7 goto next; r0 += r1; r1 = *(u8 *)(r0 + 0); *(u8 *)(r0 + 0) = r7; \
+    next: r7 += 1; r8 = r7; r8 <<= 3; if r7 < 200 goto again; \
+    r0 = 0; exit";
+
+/// A program verified; per instruction that the verifier looks at.
+fn verify_per_insn(b: &mut Bencher) -> BenchResult {
+    let case = Case::parse(VERIFIED).map_err(|_| Skip("the program cannot be read"))?;
+    let verify = || case.verify(&NoTypes, 1, Limits::default());
+    let Ok(verified) = verify() else { return Err(Skip("the program is refused")) };
+    let mut result = verify();
+    b.once(verified.processed as u64, || result = verify());
+    result.map(|_| ()).map_err(|_| Skip("the program is refused"))
 }
