@@ -34,7 +34,7 @@ pub(crate) fn program(random: &mut Random) -> String {
         grow.line(&line);
     }
     for slot in 1..=8 {
-        if grow.random.below(8) != 0 {
+        if grow.random.below(40) != 0 {
             grow.line(&format!("*(u64 *)(r10 - {}) = {}", slot * 8, slot));
         }
     }
@@ -66,7 +66,8 @@ impl Grow<'_> {
 
     /// A number near a bound.
     fn near(&mut self, bound: u64) -> i64 {
-        bound as i64 + self.random.below(7) as i64 - 4
+        let off = if self.random.below(12) == 0 { 1 } else { -(self.random.below(5) as i64) };
+        bound as i64 + off
     }
 
     fn size(&mut self) -> (&'static str, u64) {
@@ -137,14 +138,14 @@ impl Grow<'_> {
 
     fn stack(&mut self) {
         let (size, len) = self.size();
-        let slot = 1 + self.random.below(72 / len);
-        let off = (slot * len) as i64 + if self.random.below(30) == 0 { 1 } else { 0 };
+        let slot = 1 + self.random.below(64 / len);
+        let off = (slot * len) as i64 + if self.random.below(60) == 0 { 1 } else { 0 };
         let reg = self.number();
-        let line = match self.random.below(6) {
+        let line = match self.random.below(8) {
             0 => format!("*({size} *)(r10 - {off}) = {}", self.random.below(100)),
             1 | 2 => format!("*({size} *)(r10 - {off}) = r{reg}"),
             3 => format!("*(u64 *)(r10 - {}) = r6", slot.min(8) * 8),
-            4 => format!("r1 = *(u64 *)(r10 - {}); r{reg} = *(u64 *)(r1 + 8)", slot.min(8) * 8),
+            4 if self.random.below(3) == 0 => format!("r1 = *(u64 *)(r10 - {}); r{reg} = *(u64 *)(r1 + 8)", slot.min(8) * 8),
             _ => format!("r{reg} = *({size} *)(r10 - {off})"),
         };
         self.line(&line);
@@ -154,6 +155,9 @@ impl Grow<'_> {
         let out = self.label();
         let reg = self.bounded(56, &out);
         let (size, len) = self.size();
+        if self.random.below(10) != 0 {
+            self.line(&format!("r{reg} &= -{len}"));
+        }
         let off = 64 - len as i64 * self.random.below(3) as i64;
         let by = self.number();
         let line = if self.random.below(2) == 0 {
@@ -170,7 +174,7 @@ impl Grow<'_> {
         let out = self.label();
         let off = 8 * (1 + self.random.below(8));
         self.line(&format!("r2 = r10; r2 += -{off}; r1 = map[{map}]; call map_lookup_elem"));
-        if self.random.below(12) != 0 {
+        if self.random.below(40) != 0 {
             let line = match self.random.below(3) {
                 0 => format!("r1 = r0; if r1 == 0 goto {out}"),
                 1 => format!("*(u64 *)(r10 - 72) = r0; if r0 == 0 goto {out}; r0 = *(u64 *)(r10 - 72)"),
@@ -278,7 +282,9 @@ impl Grow<'_> {
         let name = format!("f{}", self.label());
         let out = core::mem::take(&mut self.text);
         // The data is the caller's stack at r10 - 64.
-        self.line(&format!("{name}: r6 = r2; r7 = r1; r8 = *(u64 *)(r6 + 0); r9 = 2"));
+        let elements = self.random.below(4) == 0;
+        let (data, number) = if elements { ("r4", "*(u32 *)(r3 + 4)") } else { ("r2", "r1") };
+        self.line(&format!("{name}: r6 = {data}; r7 = {number}; r8 = *(u64 *)(r6 + 0); r9 = 2"));
         match self.random.below(6) {
             0 => self.line("r8 += 1; *(u64 *)(r6 + 0) = r8"),
             1 => self.line("if r8 > 6 goto +4; r1 = r8; r1 <<= 3; r1 += r6; *(u8 *)(r1 + 0) = 1; r8 = r8"),
@@ -296,7 +302,7 @@ impl Grow<'_> {
         self.line(&format!("{last}; exit"));
         let function = core::mem::replace(&mut self.text, out);
         self.functions.push(function);
-        if self.random.below(4) == 0 {
+        if elements {
             self.line(&format!(
                 "r1 = map[array]; r2 = code[{name}]; r3 = r10; r3 += -64; r4 = 0; call for_each_map_elem"
             ));
