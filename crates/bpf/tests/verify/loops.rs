@@ -119,6 +119,92 @@ fn needs_go_back_over_copies() {
     ]);
 }
 
+/// Two ways that meet, long before what differs is used: the first one fits, the second one does not.
+#[test]
+fn what_differs_is_found_behind_a_meeting() {
+    // Enough branches for a state to be remembered.
+    let pad = "r3 = *(u64 *)(r6 + 8); if r3 == 5 goto +1; r4 = 1;".repeat(6);
+    let two = |first: &str, second: &str, used: &str| {
+        format!(
+            "r6 = r1; *(u64 *)(r10 - 8) = 0; *(u64 *)(r10 - 16) = 0; r7 = *(u64 *)(r6 + 16); r2 = *(u64 *)(r6 + 0);
+             if r2 == 1 goto second; {first}; goto meet; second: {second}; meet: {pad} {used}; out: r0 = 0; exit"
+        )
+    };
+    let word = "r8 = *(u64 *)(r10 - 24); r8 += r10; r0 = *(u64 *)(r8 - 8)";
+    let bounded = "if r7 > 8 goto out; r3 = r10; r3 += -16; r3 += r8; r0 = *(u8 *)(r3 + 7)";
+    for (what, first, second, used, verdict) in [
+        (
+            "a number on the stack",
+            "*(u64 *)(r10 - 24) = 0",
+            "*(u64 *)(r10 - 24) = 8",
+            word,
+            "invalid read from stack R8",
+        ),
+        ("the same number", "*(u64 *)(r10 - 24) = 0", "*(u64 *)(r10 - 24) = 0", word, ""),
+        ("not written", "*(u64 *)(r10 - 24) = 0", "r8 = 0", word, "invalid read from stack off -24"),
+        (
+            "half written",
+            "*(u64 *)(r10 - 24) = 0",
+            "*(u32 *)(r10 - 24) = 0",
+            word,
+            "invalid read from stack off -24",
+        ),
+        (
+            "an address",
+            "*(u64 *)(r10 - 24) = 0",
+            "*(u64 *)(r10 - 24) = r6",
+            word,
+            "R8 pointer += pointer prohibited",
+        ),
+        (
+            "read by a helper",
+            "*(u64 *)(r10 - 24) = 0",
+            "r8 = 0",
+            "r2 = r10; r2 += -24; r1 = map[hash]; call map_lookup_elem",
+            "invalid indirect read from stack",
+        ),
+        (
+            "a part, read by a helper",
+            "*(u64 *)(r10 - 24) = 0",
+            "*(u8 *)(r10 - 23) = 0",
+            "r2 = r10; r2 += -24; r1 = map[hash]; call map_lookup_elem",
+            "invalid indirect read from stack",
+        ),
+        ("a copy", "r8 = r7", "r8 = r7", bounded, ""),
+        ("no copy", "r8 = r7", "r8 = *(u64 *)(r6 + 24)", bounded, "math between fp"),
+        (
+            "a copy of another",
+            "r8 = r7",
+            "r9 = r7; r8 = *(u64 *)(r6 + 24); r9 = r8",
+            bounded,
+            "math between fp",
+        ),
+        (
+            "zeros by bytes",
+            "r8 = 0; *(u64 *)(r10 - 24) = r8; *(u8 *)(r10 - 17) = r8",
+            "r8 = 8; *(u64 *)(r10 - 24) = r8; *(u8 *)(r10 - 17) = r8",
+            word,
+            "unbounded min value",
+        ),
+        (
+            "null or not",
+            "r2 = r10; r2 += -8; r1 = map[hash]; call map_lookup_elem; r8 = r0; if r8 == 0 goto out",
+            "r2 = r10; r2 += -8; r1 = map[hash]; call map_lookup_elem; r8 = r0",
+            "r0 = *(u64 *)(r8 + 0)",
+            "R8 invalid mem access 'map_value_or_null'",
+        ),
+        (
+            "two lookups or one",
+            "r2 = r10; r2 += -8; r1 = map[hash]; call map_lookup_elem; r8 = r0; r9 = r0",
+            "r2 = r10; r2 += -8; r1 = map[hash]; call map_lookup_elem; r8 = r0; r2 = r10; r2 += -8; r1 = map[hash]; call map_lookup_elem; r9 = r0",
+            "if r8 == 0 goto out; r0 = *(u64 *)(r9 + 0)",
+            "R9 invalid mem access 'map_value_or_null'",
+        ),
+    ] {
+        kprobe(&[(what, &two(first, second, used), verdict)]);
+    }
+}
+
 #[test]
 fn limits() {
     let source = "r0 = 0; l: r0 += 1; if r0 < 1000 goto l; exit";

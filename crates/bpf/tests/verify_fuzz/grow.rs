@@ -48,7 +48,79 @@ pub(crate) fn program(random: &mut Random) -> String {
     grow.text + &functions.concat()
 }
 
+/// A program about a callback: numbers go round in eight words of the caller's stack, and some are used as offsets.
+pub(crate) fn rounds(random: &mut Random) -> String {
+    let mut grow = Grow { random, text: String::new(), labels: 0, functions: Vec::new(), lines: 0 };
+    for slot in 1..=8 {
+        let n = grow.random.below(4) * 8;
+        grow.line(&format!("*(u64 *)(r10 - {}) = {n}", slot * 8));
+    }
+    grow.line("r6 = r10; r6 += -64");
+    let count = ["r1 = 1", "r1 = 2", "r1 = 5", "call get_prandom_u32; r1 = r0; r1 &= 15"];
+    let count = count[grow.random.below(4) as usize];
+    grow.line(&format!("{count}; r2 = code[f]; r3 = r10; r3 += -64; r4 = 0; call loop"));
+    for _ in 0..grow.random.below(3) {
+        grow.word(0);
+    }
+    grow.line("r0 = 0; exit");
+    grow.line("f: r6 = r2; r7 = r1");
+    for _ in 0..1 + grow.random.below(6) {
+        grow.word(0);
+    }
+    let nested = grow.random.below(4) == 0;
+    if nested {
+        grow.line("r1 = 3; r2 = code[g]; r3 = r6; r4 = 0; call loop");
+        for _ in 0..grow.random.below(2) {
+            grow.word(0);
+        }
+    }
+    grow.line("r0 = 0; exit");
+    if nested {
+        grow.line("g: r6 = r2; r7 = r1");
+        for _ in 0..1 + grow.random.below(4) {
+            grow.word(0);
+        }
+        grow.line("r0 = 0; exit");
+    }
+    grow.text
+}
+
 impl Grow<'_> {
+    /// Something with the words at r6.
+    fn word(&mut self, depth: u32) {
+        let (a, b) = (self.random.below(8) * 8, self.random.below(8) * 8);
+        let n = self.random.below(3);
+        match self.random.below(9) {
+            0 | 1 => self.line(&format!("r1 = *(u64 *)(r6 + {a}); *(u64 *)(r6 + {b}) = r1")),
+            2 => self.line(&format!("*(u64 *)(r6 + {b}) = {}", n * 35)),
+            3 => self.line(&format!("r1 = *(u64 *)(r6 + {a}); r1 += {n}; *(u64 *)(r6 + {b}) = r1")),
+            4 | 5 => {
+                let out = self.label();
+                if self.random.below(3) == 0 {
+                    self.line(&format!("r1 = *(u64 *)(r6 + {a}); if r1 > {} goto {out}", 61 + n));
+                    self.line("r1 += r6; r2 = *(u8 *)(r1 + 0)");
+                } else {
+                    self.line(&format!("r1 = *(u64 *)(r6 + {a}); r1 += r6; r2 = *(u8 *)(r1 + {n})"));
+                }
+                self.line(&format!("{out}: r0 = 0"));
+            }
+            6 if depth < 3 => {
+                let out = self.label();
+                let line = match n {
+                    0 => format!("r1 = *(u64 *)(r6 + {a}); if r1 > {} goto {out}", self.random.below(40)),
+                    _ => format!("call get_prandom_u32; if r0 > 5 goto {out}"),
+                };
+                self.line(&line);
+                for _ in 0..1 + self.random.below(2) {
+                    self.word(depth + 1);
+                }
+                self.line(&format!("{out}: r0 = 0"));
+            }
+            7 => self.line("r1 = 1; r2 = 2; r3 = 3; r1 += r2; r2 += r3; r3 += r1; r1 = r2"),
+            _ => self.line(&format!("*(u{} *)(r6 + {b}) = {}", [8, 16, 32][n as usize], n * 9)),
+        }
+    }
+
     fn line(&mut self, line: &str) {
         self.lines += 1;
         // A String takes everything.
@@ -145,7 +217,9 @@ impl Grow<'_> {
             0 => format!("*({size} *)(r10 - {off}) = {}", self.random.below(100)),
             1 | 2 => format!("*({size} *)(r10 - {off}) = r{reg}"),
             3 => format!("*(u64 *)(r10 - {}) = r6", slot.min(8) * 8),
-            4 if self.random.below(3) == 0 => format!("r1 = *(u64 *)(r10 - {}); r{reg} = *(u64 *)(r1 + 8)", slot.min(8) * 8),
+            4 if self.random.below(3) == 0 => {
+                format!("r1 = *(u64 *)(r10 - {}); r{reg} = *(u64 *)(r1 + 8)", slot.min(8) * 8)
+            }
             _ => format!("r{reg} = *({size} *)(r10 - {off})"),
         };
         self.line(&line);

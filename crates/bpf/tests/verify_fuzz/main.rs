@@ -130,6 +130,18 @@ fn programs_as_they_are_written() {
 }
 
 #[test]
+fn functions_that_are_called_back() {
+    let (fixture, mut random, mut tally) = (Fixture::new(), Random::new(seed() + 3), Tally::default());
+    for _ in 0..count(6000) {
+        let source = grow::rounds(&mut random);
+        let program = text::parse(&source, &fixture).unwrap_or_else(|e| panic!("{e}\n{source}"));
+        try_one(&fixture, &program, Attach::Kprobe, &mut random, &mut tally);
+    }
+    println!("{tally:?}");
+    assert!(tally.accepted * 20 > tally.programs && tally.accepted < tally.programs, "{tally:?}");
+}
+
+#[test]
 fn programs_with_changed_bits() {
     let (fixture, mut random, mut tally) = (Fixture::new(), Random::new(seed() + 1), Tally::default());
     let mut program = Vec::new();
