@@ -180,10 +180,10 @@ fn what_differs_is_found_behind_a_meeting() {
             "math between fp",
         ),
         (
-            "zeros by bytes",
-            "r8 = 0; *(u64 *)(r10 - 24) = r8; *(u8 *)(r10 - 17) = r8",
-            "r8 = 8; *(u64 *)(r10 - 24) = r8; *(u8 *)(r10 - 17) = r8",
-            word,
+            "a zero that is stored and overwritten in part",
+            "r8 = 0",
+            "r8 = 8",
+            "*(u64 *)(r10 - 24) = r8; *(u8 *)(r10 - 17) = 0; r8 = *(u64 *)(r10 - 24); r8 += r10; r0 = *(u64 *)(r8 - 8)",
             "unbounded min value",
         ),
         (
