@@ -323,7 +323,8 @@ impl<'a> Machine<'a> {
             return wrong("a call while a lock is held".into());
         }
         let mut args = [0; 5];
-        for (n, _) in proto.args.iter().enumerate().filter(|(_, arg)| **arg != Arg::None) {
+        let looked_at = |arg: &Arg| !matches!(arg, Arg::None | Arg::Format);
+        for (n, _) in proto.args.iter().enumerate().filter(|(_, arg)| looked_at(arg)) {
             let Some(value) = regs[n + 1] else { return wrong(format!("argument {} is not written", n + 1)) };
             args[n] = value;
         }
