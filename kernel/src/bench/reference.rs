@@ -63,6 +63,7 @@ const REFERENCES: &[Reference] = &[
     row("bpf/fexit", 177, 110),
     row("bpf/tracepoint-empty", 500, 110),
     row("bpf/raw-tp", 159, 60),
+    row("bpf/verify-per-insn", 13_114, 4_000),
     row("ring/reserve-commit-8B", 449, 60),
     row("time/trace-clock-local", 79, 10),
     row("kprobe/brk-empty", 548, 170),

@@ -13,7 +13,7 @@
 //! | [`scalar`] | numbers of which bits and bounds are known, through every operation and both ways of every comparison |
 //! | `value`, `stack`, `state` | what a register, the stack, a path is known to hold |
 //! | `explore` | the walk along every path |
-//! | `alu`, `branch`, `mem`, `call`, `func` | what each instruction makes of it, and what it wants |
+//! | `alu`, `branch`, `mem`, `frame`, `call`, `args`, `func` | what each instruction makes of it, and what it wants |
 //! | `prune`, `marks` | when a path need not be walked, since one like it was |
 //! | `flow` | what the instructions say before one of them is run |
 //! | [`why`], `show` | the rules, and how a refusal reads |
@@ -22,11 +22,13 @@
 //! Nothing here trusts the program: every walk over it is bounded by [`Limits`], and what was remembered is counted.
 
 mod alu;
+mod args;
 mod branch;
 mod call;
 pub mod case;
 mod explore;
 mod flow;
+mod frame;
 mod func;
 mod marks;
 mod mem;
