@@ -62,6 +62,11 @@ const DEPTH: u64 = 7;
 #[must_use = "it is put back when the nested handlers have returned"]
 pub struct Outer(u64);
 
+impl Outer {
+    /// Nothing was.
+    pub const NOBODY: Self = Self(0);
+}
+
 /// What to do at a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnHit {

@@ -5,7 +5,7 @@
 //! on nesting is told.
 
 use a64::{MemoryFns, UserRegs};
-use tracecore::reentry::{OnHit, Reentry};
+use tracecore::reentry::{OnHit, Outer, Reentry};
 
 use super::point::{self, Flow, Point, Run};
 use super::{BRK_PROBE, table};
@@ -161,15 +161,17 @@ pub(crate) fn may_nest(id: u64, pin: &CpuPin) -> bool {
 #[inline(always)]
 pub(crate) fn as_handler(id: u64, pin: &CpuPin, f: impl FnOnce()) -> bool {
     let state = STATE.this_cpu(pin);
-    if state.hit(id) == OnHit::Miss {
-        core::hint::cold_path();
-        let Some(outer) = state.nest(id) else { return false };
-        f();
-        state.unnest(outer);
-        return true;
-    }
+    let outer = match state.hit(id) {
+        OnHit::RunHandlers => Outer::NOBODY,
+        OnHit::Miss => {
+            core::hint::cold_path();
+            let Some(outer) = state.nest(id) else { return false };
+            outer
+        }
+    };
+    // Called in one place, so that it is compiled into it: a closure has an entry, which could be traced.
     f();
-    state.handlers_done();
+    state.unnest(outer);
     true
 }
 
