@@ -26,6 +26,7 @@
 //! | [`btf`] | types in objects, and what depends on the kernel's |
 //! | [`types`] | what a kernel tells of its types |
 //! | [`fuzz`] | programs at random, for comparing engines |
+//! | [`histogram`] | what many a program counts, as text |
 //! | [`vectors`] | what each instruction computes, at the edges |
 //! | [`verify`] | what can be known without running them |
 //!
@@ -40,6 +41,7 @@ extern crate std;
 pub mod btf;
 pub mod fuzz;
 pub mod helper;
+pub mod histogram;
 pub mod insn;
 pub mod interp;
 pub mod jit;

@@ -341,6 +341,18 @@ impl Ctx {
         }
     }
 
+    /// Takes note of a Ctrl-C, as a program with a handler does: it is not ended by it and can print its last words. False
+    /// when none came.
+    pub fn catch_interrupt(&mut self) -> bool {
+        let now = self.sys.interrupts();
+        let caught = self.since.is_some_and(|since| since != now);
+        if caught {
+            self.since = Some(now);
+            self.out_error = self.out_error.filter(|errno| *errno != Errno::EINTR);
+        }
+        caught
+    }
+
     /// Sleeps; false when it was ended by Ctrl-C or a signal.
     pub fn sleep_ns(&mut self, ns: u64) -> bool {
         self.flush();

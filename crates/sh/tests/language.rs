@@ -254,6 +254,20 @@ fn ctrl_c_ends_what_never_ends() {
 }
 
 #[test]
+fn ctrl_c_can_be_caught() {
+    let mut bench = Bench::new();
+    let ctx = &mut bench.shell.ctx;
+    assert!(!ctx.catch_interrupt());
+    bench.sys.interrupt();
+    assert!(ctx.stopped().is_some());
+    assert!(ctx.catch_interrupt());
+    assert!(ctx.stopped().is_none() && !ctx.catch_interrupt());
+    ctx.print("last words\n");
+    ctx.flush();
+    assert_eq!(bench.out.text(), "last words\n");
+}
+
+#[test]
 fn ctrl_c_spares_the_background() {
     let mut bench = Bench::new();
     bench.shell.interactive = true;

@@ -7,6 +7,7 @@
 //! | `prog` | [`prog`], [`attach`] | loads programs, shows, runs and attaches them |
 //! | `stats` | [`stats`] | how many there are, and whether runs are counted |
 //! | `verify` | [`verify`] | says whether programs do no harm, and why not |
+//! | `tool` | [`tool`] | runs one of `/tools` and prints what it found |
 //! | `map` | [`map`] | makes maps, shows and changes what is in them |
 
 mod attach;
@@ -15,6 +16,7 @@ mod link;
 mod map;
 mod prog;
 mod stats;
+mod tool;
 pub(in crate::bpf) mod verify;
 
 use sh::Ctx;
@@ -33,6 +35,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("perf", "[list]", link::perf),
     ("prog", "COMMAND [PROG] [ARG]...", prog::main),
     ("stats", "[on|off]", stats::main),
+    ("tool", tool::USAGE, tool::main),
     ("verify", "FILE", verify::main),
 ];
 

@@ -119,6 +119,11 @@ fn told(ctx: &mut Ctx, why: &LoadError) -> Failure {
     Failure::word(format!("failed to load object file: {}", why.errno.strerror()))
 }
 
+/// Reads a file: an object, or a text whose programs are called `name` if it does not say how.
+pub(in crate::bpf::cmd) fn open(ctx: &mut Ctx, path: &str, name: &str) -> Result<Object, Failure> {
+    read(ctx, path, name, None)
+}
+
 fn read(ctx: &mut Ctx, source: &str, name: &str, section: Option<&str>) -> Result<Object, Failure> {
     let bytes = match ctx.read_file(source) {
         Ok(bytes) => bytes,

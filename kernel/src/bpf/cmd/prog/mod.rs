@@ -26,6 +26,8 @@ mod load;
 mod run;
 mod show;
 
+pub(super) use load::open;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -52,6 +54,14 @@ impl Failure {
     /// The kernel has refused.
     fn refused(what: &str, errno: Errno) -> Self {
         Self { text: format!("{what}: {}", errno.strerror()), status: 256 - (errno.code() & 0xff) }
+    }
+
+    /// Tells the user, and gives the exit status.
+    pub(super) fn tell(self, ctx: &mut Ctx) -> i32 {
+        if !self.text.is_empty() {
+            ctx.eprint(&format!("Error: {}\n", self.text));
+        }
+        self.status
     }
 }
 
@@ -95,15 +105,7 @@ pub(super) fn main(ctx: &mut Ctx, args: &[&str]) -> i32 {
             return 255;
         }
     };
-    match done {
-        Ok(()) => 0,
-        Err(failure) => {
-            if !failure.text.is_empty() {
-                ctx.eprint(&format!("Error: {}\n", failure.text));
-            }
-            failure.status
-        }
-    }
+    done.map_or_else(|failure| failure.tell(ctx), |()| 0)
 }
 
 /// The words of a command that are left.
