@@ -149,7 +149,8 @@ impl MapDef {
     /// Can there be such a map?
     ///
     /// # Errors
-    /// [`MapError::Invalid`] for what makes no sense, [`MapError::TooBig`] for what is too large.
+    /// [`MapError::Invalid`] for what makes no sense, [`MapError::TooBig`] for an element or a number of them that cannot be, and
+    /// [`MapError::NoMemory`] for what is larger than [`BYTES_MAX`].
     pub fn check(&self) -> Result<(), MapError> {
         let sane = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
         if self.name.len() > NAME_MAX || !self.name.bytes().all(sane) {
@@ -177,8 +178,11 @@ impl MapDef {
         }
         self.check_sizes()?;
         self.check_special()?;
-        if self.entry_bytes().saturating_mul(u64::from(self.max_entries)) > BYTES_MAX {
+        if self.kind.is_hash() && self.max_entries > 1 << 31 {
             return Err(MapError::TooBig);
+        }
+        if self.entry_bytes().saturating_mul(u64::from(self.max_entries)) > BYTES_MAX {
+            return Err(MapError::NoMemory);
         }
         Ok(())
     }

@@ -71,7 +71,8 @@ fn limits(t: &mut TestCtx<'_>) -> TestResult {
         (MapKind::Array, 4, 8, 0, Errno::EINVAL),
         (MapKind::Array, 8, 8, 1, Errno::EINVAL),
         (MapKind::Hash, 600, 8, 1, Errno::E2BIG),
-        (MapKind::Array, 4, 8, u32::MAX, Errno::E2BIG),
+        (MapKind::Array, 4, 8, u32::MAX, Errno::ENOMEM),
+        (MapKind::Hash, 4, 8, u32::MAX, Errno::E2BIG),
         // More than all maps may have.
         (MapKind::Array, 4, 1 << 20, 1000, Errno::ENOMEM),
         // More than the heap gives in one piece.

@@ -11,7 +11,7 @@ fn check(def: &MapDef) -> Option<MapError> {
 
 #[test]
 fn senseless_definitions_are_refused() {
-    use MapError::{Invalid, TooBig};
+    use MapError::{Invalid, NoMemory, TooBig};
     let def = MapDef::new;
     let inner = || Some(Box::new(def(MapKind::Array, 4, 4, 1)));
     for (kind, key, value, entries, wanted) in [
@@ -19,7 +19,7 @@ fn senseless_definitions_are_refused() {
         (MapKind::Array, 8, 8, 1, Some(Invalid)),
         (MapKind::Array, 4, 0, 1, Some(Invalid)),
         (MapKind::Array, 4, 8, 0, Some(Invalid)),
-        (MapKind::Array, 4, 1 << 20, 1 << 20, Some(TooBig)),
+        (MapKind::Array, 4, 1 << 20, 1 << 20, Some(NoMemory)),
         (MapKind::Array, 4, u32::MAX, 1, Some(TooBig)),
         (MapKind::Hash, 0, 8, 1, Some(Invalid)),
         (MapKind::Hash, 4, 0, 1, Some(Invalid)),
