@@ -13,9 +13,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`words`] | the words of a command line |
-//! | [`show`] | maps and elements as text |
-//! | [`pipe`] | what programs send |
+//! | `words` | the words of a command line |
+//! | `show` | maps and elements as text |
+//! | `pipe` | what programs send |
 //!
 //! An exit status is 255 when a word is wrong, and 256 less the error number when the map has refused.
 
