@@ -152,6 +152,19 @@ pub const fn umaddl(rd: Gpr, rn: Gpr, rm: Gpr, ra: Gpr) -> Insn {
     Insn(three(0x1ba0_0000, Sf::X, rd, rn, rm).0 | ra.bits() << 10)
 }
 
+/// `umulh xd, xn, xm`: the upper half of 64 × 64 bits.
+pub const fn umulh(rd: Gpr, rn: Gpr, rm: Gpr) -> Insn {
+    three(0x1bc0_7c00, Sf::X, rd, rn, rm)
+}
+
+/// `extr rd, rn, rm, #n`: from bit `n` of rm on, with rn above it.
+pub const fn extr(sf: Sf, rd: Gpr, rn: Gpr, rm: Gpr, n: u32) -> Result<Insn, EncodeError> {
+    match below(n, sf.bits()) {
+        Ok(n) => Ok(Insn(three(0x1380_0000, sf, rd, rn, rm).0 | sf.bit() >> 9 | n << 10)),
+        Err(error) => Err(error),
+    }
+}
+
 /// `csel rd, rn, rm, cond`
 pub const fn csel(sf: Sf, rd: Gpr, rn: Gpr, rm: Gpr, cond: Cond) -> Insn {
     Insn(three(0x1a80_0000, sf, rd, rn, rm).0 | cond.bits() << 12)

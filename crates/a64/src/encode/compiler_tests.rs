@@ -5,9 +5,9 @@ use std::string::ToString;
 
 use super::arith::{
     Sf::{W, X},
-    add, add_i, add_lsl, and, and_i, asr, asr_i, bitmask, cmn_i, cmp, cmp_i, csel, eor, eor_i, lsl, lsl_i,
-    lsr, lsr_i, madd, movn_w, msub, mul, mvn, orr, orr_i, rev, rev16, sbfm, sdiv, sign_extend, sub, sub_i,
-    subs, subs_i, tst, tst_i, ubfm, udiv, umaddl, zero_extend,
+    add, add_i, add_lsl, and, and_i, asr, asr_i, bitmask, cmn_i, cmp, cmp_i, csel, eor, eor_i, extr, lsl,
+    lsl_i, lsr, lsr_i, madd, movn_w, msub, mul, mvn, orr, orr_i, rev, rev16, sbfm, sdiv, sign_extend, sub,
+    sub_i, subs, subs_i, tst, tst_i, ubfm, udiv, umaddl, umulh, zero_extend,
 };
 use super::regs::{X1, X2, X3, X4, X29, X30};
 use super::sized::{
@@ -48,6 +48,9 @@ fn words_and_their_texts() {
         (Ok(mul(W, X1, X2, X3)), 0x1b03_7c41, "mul w1, w2, w3"),
         (Ok(msub(X, X1, X2, X3, X4)), 0x9b03_9041, "msub x1, x2, x3, x4"),
         (Ok(umaddl(X1, X2, X3, X4)), 0x9ba3_1041, "umaddl x1, w2, w3, x4"),
+        (Ok(umulh(X1, X2, X3)), 0x9bc3_7c41, "umulh x1, x2, x3"),
+        (extr(X, X1, X2, X3, 63), 0x93c3_fc41, "extr x1, x2, x3, #63"),
+        (extr(W, X1, X2, X3, 5), 0x1383_1441, "extr w1, w2, w3, #5"),
         (Ok(csel(X, X1, X2, X3, Cond::Cc)), 0x9a83_3041, "csel x1, x2, x3, lo"),
         (Ok(rev(X, X1, X2)), 0xdac0_0c41, "rev x1, x2"),
         (Ok(rev(W, X1, X2)), 0x5ac0_0841, "rev w1, w2"),
@@ -167,7 +170,7 @@ fn every_logical_immediate_and_nothing_else() {
 fn what_does_not_fit_is_refused() {
     assert!(lsl_i(W, X1, X2, 32).is_err() && lsl_i(X, X1, X2, 64).is_err());
     assert!(lsr_i(W, X1, X2, 32).is_err() && asr_i(X, X1, X2, 64).is_err());
-    assert!(add_lsl(W, X1, X2, X3, 32).is_err());
+    assert!(add_lsl(W, X1, X2, X3, 32).is_err() && extr(W, X1, X2, X3, 32).is_err());
     assert!(ubfm(W, X1, X2, 0, 32).is_err() && sbfm(X, X1, X2, 64, 0).is_err());
     assert!(zero_extend(X, X1, X2, 0).is_err() && sign_extend(W, X1, X2, 33).is_err());
     assert!(add_i(X, X1, X2, 0x1001).is_err() && cmp_i(X, X1, 0x100_0000).is_err());

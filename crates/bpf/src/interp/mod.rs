@@ -120,7 +120,7 @@ pub enum Cause {
     Call,
     /// An immediate that stands for nothing here.
     Immediate,
-    /// Not an instruction; not in a [`Program`].
+    /// Not an instruction; not in a program.
     Opcode(u8),
 }
 

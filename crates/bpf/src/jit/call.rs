@@ -12,6 +12,8 @@
 //!                                             csel x7, x7, xzr, lo   0 if it is too large
 //! ```
 //!
+//! The clock is read in place too, where the counter is all there is to it: `mrs x7, cntvct_el0; lsl x7, x7, #4`.
+//!
 //! A tail call asks where the other program is entered, takes down its own frame and goes there:
 //!
 //! ```text
@@ -23,6 +25,7 @@
 //! out:
 //! ```
 
+use a64::SysReg;
 use a64::encode::arith::{self, Sf};
 use a64::encode::sized::{self, Bytes, Extend};
 use a64::encode::{self, Gpr, regs};
@@ -32,8 +35,9 @@ use super::scan::{TAIL_CALL, registers};
 use super::{ADDRESS, Array, Compiler, Error, MAX_TAIL_CALLS, R0, T0, T1, Why};
 use crate::op::{Callee, Imm64, Op, Reg};
 
-/// The number of the helper that looks up an element.
+/// The numbers of the helpers that are done in place.
 const MAP_LOOKUP_ELEM: i32 = 1;
+const KTIME_GET_NS: i32 = 5;
 
 impl Compiler<'_> {
     pub(super) fn call(&mut self, i: usize, callee: Callee, op: &Op) -> Result<(), Error> {
@@ -44,6 +48,10 @@ impl Compiler<'_> {
             Callee::Helper(TAIL_CALL) => self.tail_call(),
             Callee::Helper(MAP_LOOKUP_ELEM) if self.array_of(i).is_some() => {
                 self.array_of(i).iter().for_each(|array| self.look_up_in(array));
+                Ok(())
+            }
+            Callee::Helper(KTIME_GET_NS) if self.env.clock().is_some() => {
+                self.env.clock().iter().for_each(|ns_per_tick| self.read_clock(*ns_per_tick));
                 Ok(())
             }
             Callee::Helper(number) => {
@@ -131,6 +139,19 @@ impl Compiler<'_> {
             self.out.put(arith::umaddl(R0, R0, T1, T0));
         }
         self.out.put(arith::csel(Sf::X, R0, R0, Gpr::ZR, a64::Cond::Cc));
+    }
+
+    /// The counter, times nanoseconds in a tick (of 2⁻³² each), without the lowest 32 bits of the 128.
+    fn read_clock(&mut self, ns_per_tick: u64) {
+        self.out.put(encode::mrs(R0, SysReg::CNTVCT_EL0));
+        let whole = ns_per_tick >> 32;
+        if ns_per_tick == whole << 32 && whole.is_power_of_two() {
+            return self.out.must(arith::lsl_i(Sf::X, R0, R0, whole.trailing_zeros()));
+        }
+        self.out.constant(T0, ns_per_tick);
+        self.out.put(arith::mul(Sf::X, T1, R0, T0));
+        self.out.put(arith::umulh(R0, R0, T0));
+        self.out.must(arith::extr(Sf::X, R0, R0, T1, 32));
     }
 
     /// Is r1, as loaded at `i`, read by nothing but a lookup that needs no map?

@@ -84,6 +84,12 @@ pub trait Env {
         None
     }
 
+    /// Nanoseconds in a tick of the counter `cntvct_el0`, times 2³², if that is what `ktime_get_ns` reads: then it is read in
+    /// place.
+    fn clock(&self) -> Option<u64> {
+        None
+    }
+
     /// The elements of a map, if it is an array of one block: then they are looked up in place.
     fn array(&self, _map: Imm64) -> Option<Array> {
         None

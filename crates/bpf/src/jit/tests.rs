@@ -15,6 +15,23 @@ const AT: u64 = 0x10000;
 
 struct Machine;
 
+/// The same with a clock that ticks so.
+struct Clock(u64);
+
+impl Env for Clock {
+    fn helper(&self, _: i32) -> Option<u64> {
+        None
+    }
+
+    fn address(&self, _: Imm64) -> Option<u64> {
+        None
+    }
+
+    fn clock(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
 impl Env for Machine {
     fn helper(&self, number: i32) -> Option<u64> {
         (number < 100).then_some(0x20000 + 0x10 * number as u64)
@@ -170,6 +187,19 @@ fn calls() {
         "stp x29, x30, [sp, #-16]!; mov x29, sp; cbz x0, 0x10014; ldr x0, 0x10030; b 0x10018; ldr x0, 0x10038; \
          bl 0x20010; mov x7, x0; mov x0, x7; ldp x29, x30, [sp], #16",
     );
+}
+
+#[test]
+fn the_clock_is_read_in_place() {
+    let program = text::parse("call 5; exit", &NoNames).unwrap();
+    for (ns_per_tick, expected) in [
+        (16 << 32, ["mrs x7, cntvct_el0", "lsl x7, x7, #4", "mov x0, x7"]),
+        ((1 << 32) * 3 / 2, ["mrs x7, cntvct_el0", "mov x10, #6442450944", "mul x11, x7, x10"]),
+    ] {
+        let compiled = compile(&program, &Clock(ns_per_tick), &Options::default()).unwrap();
+        let texts = compiled.words.iter().map(|word| format!("{}", disasm::at(Insn(*word), 0)));
+        assert_eq!(texts.skip(2).take(3).collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Alu {
     };
 }
 
-/// What [`Op::End`] makes of the low bytes of a register.
+/// What [`Op::End`](super::Op::End) makes of the low bytes of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Little-endian: nothing but the truncation, on a little-endian machine.

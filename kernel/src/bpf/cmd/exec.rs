@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A program is verified for its memory (r1, and its length in r2), and runs on the kernel's own, by the interpreter or
-//! compiled. With the boot argument [`UNVERIFIED`](super::UNVERIFIED) the path analysis is spared, and only that: the program runs
+//! compiled. With the boot argument [`UNVERIFIED`] the path analysis is spared, and only that: the program runs
 //! in a sandbox, by the interpreter or compiled with each access looked up.
 
 use alloc::format;
