@@ -32,6 +32,11 @@ fn to_ns(ticks: u64) -> u64 {
     ((u128::from(ticks) * u128::from(NS_PER_TICK.load(Ordering::Relaxed))) >> SHIFT) as u64
 }
 
+/// Nanoseconds in a tick of the counter, times 2³²: for code that reads the clock by itself.
+pub(crate) fn ns_per_tick() -> u64 {
+    NS_PER_TICK.load(Ordering::Relaxed)
+}
+
 /// The first tick at which `ns` is reached, or one early: whoever wakes too early looks at the clock and waits on.
 pub(super) fn to_ticks(ns: u64) -> u64 {
     let ticks = (u128::from(ns) * u128::from(TICKS_PER_NS.load(Ordering::Relaxed))) >> SHIFT;

@@ -18,7 +18,7 @@ mod heap;
 pub(crate) mod selftest;
 mod timer;
 
-pub(crate) use clock::{local_clock_ns, now_ns, now_ns_c};
+pub(crate) use clock::{local_clock_ns, now_ns, now_ns_c, ns_per_tick};
 pub(crate) use timer::{Timer, TimerNode, set_slice};
 
 use crate::irq;

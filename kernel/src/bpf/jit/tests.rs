@@ -5,6 +5,7 @@
 //! | `vectors` | each instruction at its edges, by the interpreter and by compiled code of every kind |
 //! | `differential` | random programs: the interpreter and compiled code leave the same registers and memory |
 //! | `tail_calls`, `callbacks` | the ways between programs, functions and helpers |
+//! | `clock` | the clock, read in place |
 //! | `faults` | a load that may fault gives 0, any other is an oops as before |
 //! | `memory` | all of it can be taken, and all of it comes back |
 //! | `names` | a backtrace through a program knows it |
@@ -30,7 +31,7 @@ use crate::bpf::interp;
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq, diag};
 use crate::sync::PreemptGuard;
 use crate::text::programs::{self, Code};
-use crate::{boot, ksyms, sync, unwind};
+use crate::{boot, ksyms, sync, time, unwind};
 
 /// The tests of this room.
 pub(crate) const TESTS: &[Test] = &[
@@ -39,6 +40,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "traps", run: traps },
     Test { name: "tail_calls", run: tail_calls },
     Test { name: "callbacks", run: callbacks },
+    Test { name: "clock", run: clock },
     Test { name: "faults", run: faults },
     Test { name: "memory", run: memory },
     Test { name: "names", run: names },
@@ -321,6 +323,34 @@ fn callbacks(t: &mut TestCtx<'_>) -> TestResult {
          twice: r6 = r1; r0 = r1; r0 += r6; exit",
     );
     check_eq!(t, program.map(|program| call(&program, [0; 5])), Ok(20 + 22 + 5));
+    Ok(())
+}
+
+/// What is read in place is what the helper says.
+fn clock(t: &mut TestCtx<'_>) -> TestResult {
+    struct Clock;
+
+    impl Env for Clock {
+        fn helper(&self, _: i32) -> Option<u64> {
+            None
+        }
+
+        fn address(&self, _: Imm64) -> Option<u64> {
+            None
+        }
+
+        fn clock(&self) -> Option<u64> {
+            Some(time::ns_per_tick())
+        }
+    }
+
+    let image = parse("call 5; exit").map(|program| Image::new(&program, &Clock, &super::options(), NAME));
+    let Ok(Ok(image)) = image else { return Err(t.fail(file!(), line!(), format_args!("{image:?}"))) };
+    for _ in 0..100 {
+        let before = time::now_ns();
+        let now = call(&image, [0; 5]);
+        check!(t, (before..=time::now_ns()).contains(&now), "{before} {now}");
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use ::bpf::verify::Verified;
 use super::Image;
 use crate::bpf::{helpers, interp};
 use crate::sync::PreemptGuard;
+use crate::time;
 
 /// What such programs are called.
 const SYMBOL: &str = "bpf_prog_exec";
@@ -29,6 +30,10 @@ impl Env for Helpers {
 
     fn address(&self, _: Imm64) -> Option<u64> {
         None
+    }
+
+    fn clock(&self) -> Option<u64> {
+        Some(time::ns_per_tick())
     }
 }
 

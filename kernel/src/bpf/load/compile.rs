@@ -34,7 +34,7 @@ use crate::bpf::helpers;
 use crate::bpf::jit::{self, Image};
 use crate::bpf::maps::Entry;
 use crate::bpf::types::Kernel;
-use crate::mm;
+use crate::{mm, time};
 
 /// The verifier may take this part of the memory that is free.
 const SHARE: usize = 4;
@@ -103,6 +103,10 @@ impl Env for Here<'_> {
             Imm64::MapIndexValue { map, off } => Some(self.map(map)?.direct()?.base + u64::from(off)),
             _ => None,
         }
+    }
+
+    fn clock(&self) -> Option<u64> {
+        Some(time::ns_per_tick())
     }
 
     fn tail_target(&self) -> Option<u64> {
