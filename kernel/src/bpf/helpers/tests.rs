@@ -1,12 +1,17 @@
 //! Helpers, called as programs call them.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use ::bpf::helper::HelperNames;
 use ::bpf::map::{MapDef, MapKind, NOEXIST};
+use ::bpf::object::source::{self, Defaults};
 use tracecore::errno::Errno;
 
+use crate::bpf::load::load;
 use crate::bpf::maps::{Entry, create};
+use crate::bpf::run::{Running, Way};
 use crate::selftest::{Stop, Test, TestCtx, TestResult, check, check_eq};
 use crate::sync::PreemptGuard;
 use crate::task;
@@ -25,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "locks", run: locks },
     Test { name: "stacks", run: stacks },
     Test { name: "timers_without_a_program", run: timers_without_a_program },
+    Test { name: "timers", run: timers },
 ];
 
 /// Calls a helper where its program would: pinned.
@@ -343,5 +349,62 @@ fn timers_without_a_program(t: &mut TestCtx<'_>) -> TestResult {
         let timer = call(1, &[map.address(), at(&key)]);
         check_eq!(t, call(169, &[timer, map.address(), 1]), 0);
     }
+    Ok(())
+}
+
+/// A program's timer calls it back, and again when it says so, until it is cancelled; and no more when the program is gone.
+fn timers(t: &mut TestCtx<'_>) -> TestResult {
+    let special = ::bpf::map::Special { spin_lock: None, timer: Some(8) };
+    let map = made(t, MapDef { special, ..MapDef::new(MapKind::Array, 4, 24, 1) })?;
+    let id = map.id();
+    let text = format!(
+        "*(u32 *)(r10 - 4) = 0; r2 = r10; r2 += -4; r1 = map[{id}]; call map_lookup_elem; if r0 == 0 goto out
+         r6 = r0; r1 = r6; r1 += 8; r2 = map[{id}]; r3 = 1; call timer_init
+         r1 = r6; r1 += 8; r2 = code[again]; call timer_set_callback
+         r1 = r6; r1 += 8; r2 = 100000; r3 = 0; call timer_start
+       out: r0 = 0; exit
+       again: r6 = r3; r1 = 1; lock *(u64 *)(r6 + 0) += r1
+         r1 = r6; r1 += 8; r2 = 100000; r3 = 0; call timer_start
+         r0 = 0; exit"
+    );
+    let defaults = Defaults { section: "syscall", name: "timers", names: &HelperNames };
+    let object = source::parse(&text, &defaults);
+    check!(t, object.is_ok());
+    let Ok(object) = object else { return Ok(()) };
+    let loaded = load(&object, usize::MAX);
+    check!(t, loaded.is_ok(), "{}", loaded.err().map_or_else(Default::default, |why| why.log));
+    let Ok(loaded) = loaded else { return Ok(()) };
+    let ran = loaded.progs.first().and_then(|prog| {
+        let here = PreemptGuard::new();
+        let running = Running { prog, way: Way::Memory, ctx: 0, cookie: 0, ip: 0 };
+        prog.run_with(&running, 0, &here)
+    });
+    check_eq!(t, ran, Some(0));
+    let count = || {
+        let mut value = [0; 24];
+        let _ = map.read_value(&[0; 4], &mut value);
+        value.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+    };
+    let wait_for = |wanted: u64| {
+        (0..2000).any(|_| {
+            task::sleep_ns(crate::time::NS_PER_MS);
+            count() >= wanted
+        })
+    };
+    check!(t, wait_for(5), "it came {} times", count());
+    let timer = call(1, &[map.address(), at(&0_u32)]) + 8;
+    // Cancelled between two of its calls, or in one of them, which says so.
+    let cancelled = (0..1000).any(|_| call(172, &[timer]) == 1);
+    check!(t, cancelled);
+    let seen = count();
+    check_eq!(t, call(171, &[timer, 1000, 0]), 0);
+    check!(t, wait_for(seen + 2), "it came {} times, {seen} before", count());
+    drop(loaded);
+    let mut before = count();
+    let silent = (0..1000).any(|_| {
+        task::sleep_ns(5 * crate::time::NS_PER_MS);
+        core::mem::replace(&mut before, count()) == before
+    });
+    check!(t, silent, "the program is gone");
     Ok(())
 }
