@@ -9,9 +9,10 @@ use ::bpf::object::Object;
 use ::bpf::object::source::{self, Defaults};
 use tracecore::errno::Errno;
 
-use super::{LoadError, Loaded, load};
+use super::{LoadError, Loaded, can_read, load};
 use crate::bpf::run::{Running, Way};
 use crate::bpf::{link, maps, prog, types};
+use crate::mm;
 use crate::selftest::{Test, TestCtx, TestResult, check, check_eq};
 use crate::sync::{PreemptGuard, quiesce};
 use crate::task;
@@ -25,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "counts_of_runs", run: counts_of_runs },
     Test { name: "refusals_leave_nothing", run: refusals_leave_nothing },
     Test { name: "a_thousand_come_and_go", run: a_thousand_come_and_go },
+    Test { name: "memory_runs_out", run: memory_runs_out },
     Test { name: "mutated_objects", run: mutated_objects },
 ];
 
@@ -197,6 +199,35 @@ fn a_thousand_come_and_go(t: &mut TestCtx<'_>) -> TestResult {
         check!(t, batch.iter().all(Result::is_ok), "not all were loaded");
     }
     check_eq!(t, prog::totals().0 - loaded_before, 1000);
+    check_eq!(t, settled(), before);
+    Ok(())
+}
+
+/// Of the heap, and of what is executable: an error number and a line, and all of it is there again afterwards.
+fn memory_runs_out(t: &mut TestCtx<'_>) -> TestResult {
+    let before = settled();
+    let refused = can_read(mm::stats().free_bytes / 16).err();
+    check_eq!(t, refused.map(|why| why.errno), Some(Errno::ENOMEM));
+    check_eq!(t, can_read(1000), Ok(()));
+    // Long programs, until there is no room for their code.
+    let mut text = String::from("r0 = 0; ");
+    for _ in 0..8000 {
+        text.push_str("r0 += r0; ");
+    }
+    text.push_str("exit");
+    let (mut there, mut last) = (Vec::new(), None);
+    while last.is_none() && there.len() < prog::PROGS_MAX {
+        match made(&text) {
+            Ok(loaded) => there.push(loaded),
+            Err(why) => last = Some(why),
+        }
+    }
+    t.diag(format_args!("{} programs of 8000 instructions", there.len()));
+    drop(there);
+    check_eq!(t, last.as_ref().map(|why| why.errno), Some(Errno::ENOSPC));
+    check!(t, last.is_some_and(|why| why.log.contains("memory")), "no reason");
+    check_eq!(t, settled(), before);
+    check_eq!(t, made(&text).map(|loaded| loaded.progs.len()), Ok(1));
     check_eq!(t, settled(), before);
     Ok(())
 }
