@@ -33,7 +33,6 @@ pub(crate) mod load;
 pub(crate) mod maps;
 #[expect(unsafe_code, reason = "code of the machine as a function")]
 pub(crate) mod prog;
-#[allow(dead_code, reason = "helpers come next")]
 #[expect(unsafe_code, reason = "a per-CPU pointer to a record on the stack")]
 pub(crate) mod run;
 pub(crate) mod tests;
