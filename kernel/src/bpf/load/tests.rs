@@ -169,7 +169,7 @@ fn refusals_leave_nothing(t: &mut TestCtx<'_>) -> TestResult {
             (".section tp/nosuch/thing two; r0 = 0; exit", Errno::ENOENT),
             (".section kprobe.multi/work_add two; r0 = *(u64 *)(r1 + 152); exit", Errno::EACCES),
             (
-                ".map b hash key 4 value 4096 entries 0x100000; .section syscall two; r1 = map[b]; r0 = 0; exit",
+                ".map b array key 4 value 0x7fffffff entries 0x7fffffff; .section syscall two; r1 = map[b]; r0 = 0; exit",
                 Errno::E2BIG,
             ),
             (
