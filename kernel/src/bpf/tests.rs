@@ -74,5 +74,9 @@ fn memory(t: &mut TestCtx<'_>) -> TestResult {
     let after = crate::mm::stats();
     check!(t, said.contains("R9 !read_ok"), "{said}");
     check_eq!(t, (before.large_bytes, before.failures), (after.large_bytes, after.failures));
+    // More states than fit in one block of memory.
+    let long = verify("kprobe -- r0 = 0; l: r0 += 1; if r0 < 120000 goto l; exit");
+    check!(t, long.as_ref().is_ok_and(|said| said.starts_with("processed 240002 insns")), "{long:?}");
+    check_eq!(t, before.failures, crate::mm::stats().failures);
     Ok(())
 }

@@ -75,7 +75,7 @@ impl Verifier<'_> {
     fn both(&mut self, mut taken: State, to: usize, behind: usize) -> Result<Next> {
         taken.at = to;
         self.push(taken, Turn::Taken)?;
-        self.turn(Turn::NotTaken);
+        self.turn(Turn::NotTaken)?;
         Ok(Next::At(behind))
     }
 

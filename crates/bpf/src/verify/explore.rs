@@ -12,12 +12,12 @@
 //! refused. What a helper calls back is walked until its rounds bring nothing new: there numbers that nobody needed are forgotten
 //! between two rounds.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::vec;
 use alloc::vec::Vec;
 
+use super::chunks::{Chunks, filled};
 use super::flow::Flow;
 use super::marks::{Deps, Marks, NONE};
 use super::prune::{How, covers};
@@ -84,8 +84,8 @@ pub(super) struct Verifier<'a> {
     pending_bytes: usize,
     pub(super) marks: Marks,
     /// For each slot the states that were remembered there.
-    remembered: Vec<Vec<u32>>,
-    pub(super) trail: Vec<(u32, Step)>,
+    remembered: BTreeMap<usize, Vec<u32>>,
+    pub(super) trail: Chunks<(u32, Step)>,
     pub(super) reached: Vec<bool>,
     pub(super) uses: Vec<Use>,
     pub(super) maps: Vec<MapUse<'a>>,
@@ -120,10 +120,10 @@ impl<'a> Verifier<'a> {
             pending: Vec::new(),
             pending_bytes: 0,
             marks: Marks::default(),
-            remembered: vec![Vec::new(); slots],
-            trail: Vec::new(),
-            reached: vec![false; slots],
-            uses: vec![Use::None; slots],
+            remembered: BTreeMap::new(),
+            trail: Chunks::default(),
+            reached: filled(slots, false)?,
+            uses: filled(slots, Use::None)?,
             maps: Vec::new(),
             helpers: BTreeSet::new(),
             last_id: 0,
@@ -230,21 +230,21 @@ impl<'a> Verifier<'a> {
         if let Some(node) = self.marks.node_mut(self.path.node) {
             node.pending += 1;
         }
-        let trail = self.step_of(turn);
+        let trail = self.step_of(turn)?;
         let Path { node, jumps, insns, .. } = self.path;
         self.pending.push(Path { state, node, trail, jumps, insns, bytes });
         Ok(())
     }
 
     /// Notes what happened here on the path that is followed.
-    pub(super) fn turn(&mut self, turn: Turn) {
-        self.path.trail = self.step_of(turn);
+    pub(super) fn turn(&mut self, turn: Turn) -> Result<()> {
+        self.path.trail = self.step_of(turn)?;
+        Ok(())
     }
 
-    fn step_of(&mut self, turn: Turn) -> u32 {
+    fn step_of(&mut self, turn: Turn) -> Result<u32> {
         let at = self.path.state.at as u32;
-        self.trail.push((self.path.trail, Step { at, turn }));
-        self.trail.len() as u32 - 1
+        Ok(self.trail.push((self.path.trail, Step { at, turn }))?)
     }
 
     fn check_memory(&self) -> Result<()> {
@@ -295,7 +295,7 @@ impl<'a> Verifier<'a> {
             return Ok(false);
         }
         let limit = if calls_back { MISSES_OF_CALLBACK } else { MISSES };
-        let list = self.remembered.get_mut(at).map(core::mem::take).unwrap_or_default();
+        let list = self.remembered.remove(&at).unwrap_or_default();
         let mut kept = Vec::with_capacity(list.len() + 1);
         for n in list {
             let Some(node) = self.marks.node_mut(n) else { continue };
@@ -306,21 +306,19 @@ impl<'a> Verifier<'a> {
                 kept.push(n);
             }
         }
-        let node = self.marks.remember(self.path.node, &mut self.path.state);
+        let node = self.marks.remember(self.path.node, &mut self.path.state)?;
         kept.push(node);
-        if let Some(list) = self.remembered.get_mut(at) {
-            *list = kept;
-        }
+        self.remembered.insert(at, kept);
         self.check_memory()?;
         (self.path.node, self.path.jumps, self.path.insns) = (node, 0, 0);
         Ok(false)
     }
 
     fn look_for_cover(&mut self, at: usize, calls_back: bool) -> Result<bool> {
-        let count = self.remembered.get(at).map_or(0, Vec::len);
+        let count = self.remembered.get(&at).map_or(0, Vec::len);
         // The last one is the most like this one.
         for n in (0..count).rev() {
-            let Some(node) = self.remembered.get(at).and_then(|list| list.get(n)).copied() else { continue };
+            let Some(node) = self.remembered.get(&at).and_then(|list| list.get(n)).copied() else { continue };
             let Some(here) = self.marks.node(node) else { continue };
             let (under_way, waits) = (here.pending > 0, here.waits);
             let how = match (under_way, calls_back) {
@@ -352,7 +350,7 @@ impl<'a> Verifier<'a> {
 
     /// Between two rounds of a callback: forgets numbers that changed and that nobody needed. Did it forget any?
     fn widen(&mut self, at: usize) -> bool {
-        let list = self.remembered.get(at).map_or(&[][..], Vec::as_slice);
+        let list = self.remembered.get(&at).map_or(&[][..], Vec::as_slice);
         let last = list.iter().rev().filter_map(|n| self.marks.node(*n)).find(|node| {
             node.pending > 0
                 && node.state.as_ref().is_some_and(|old| old.frames.len() == self.path.state.frames.len())

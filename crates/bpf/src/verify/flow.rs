@@ -6,6 +6,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::chunks::filled;
 use super::why::Rule;
 use super::{Fail, Result};
 use crate::helper::{self, Arg, Special};
@@ -79,7 +80,7 @@ fn uses(op: &Op) -> (Regs, Regs) {
 impl Flow {
     /// Looks through a program.
     pub(super) fn new(program: &Program) -> Result<Self> {
-        let mut insns: Vec<Option<Insn>> = vec![None; program.slots().len()];
+        let mut insns: Vec<Option<Insn>> = filled(program.slots().len(), None)?;
         for (at, op) in program.ops() {
             let calls_back = match op {
                 Op::Call(Callee::Helper(number)) => {
@@ -155,7 +156,7 @@ impl Flow {
     }
 
     fn check_reachable(&self) -> Result<()> {
-        let mut reached = vec![false; self.insns.len()];
+        let mut reached = filled(self.insns.len(), false)?;
         let mut todo = vec![0];
         while let Some(at) = todo.pop() {
             let (Some(seen), Some(insn)) = (reached.get_mut(at), self.insn(at)) else { continue };

@@ -37,7 +37,7 @@ impl Verifier<'_> {
         let mut frame = Frame::new(depth, function, at, Role::Called);
         frame.regs[1..6].clone_from_slice(&caller.regs[1..6]);
         self.calls.insert((begins, function));
-        self.turn(Turn::Called);
+        self.turn(Turn::Called)?;
         self.state_mut().clobber();
         self.state_mut().frames.push(Rc::new(frame));
         Ok(Next::At(function))

@@ -14,8 +14,10 @@
 //! A path that ends at A since A covers it needs what A needed. While A's own paths are not at their end that is not known yet:
 //! such [`Edge`]s are kept until it is, and followed until nothing changes.
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
+use super::chunks::Chunks;
 use super::state::State;
 use super::value::Value;
 
@@ -107,7 +109,7 @@ struct Edge {
 /// All remembered states, and who needed what.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Chunks<Node>,
     edges: Vec<Edge>,
     /// Nodes that others wait for, with those.
     waiting: Vec<(u32, Vec<u32>)>,
@@ -133,7 +135,7 @@ impl Marks {
     }
 
     /// Remembers a state: its numbers are numbered anew.
-    pub(super) fn remember(&mut self, parent: u32, state: &mut State) -> u32 {
+    pub(super) fn remember(&mut self, parent: u32, state: &mut State) -> Result<u32, TryReserveError> {
         let untouched = untouched(state);
         let mut from: Vec<Deps> = Vec::new();
         for frame in &mut state.frames {
@@ -181,7 +183,7 @@ impl Marks {
         }
         let bytes = state.bytes();
         self.bytes += bytes;
-        self.nodes.push(Node {
+        let node = Node {
             parent,
             state: Some(state.clone()),
             pending: 1,
@@ -193,8 +195,8 @@ impl Marks {
             precise: Deps::NONE,
             from,
             bytes,
-        });
-        self.nodes.len() as u32 - 1
+        };
+        self.nodes.push(node)
     }
 
     /// Forgets the state of a node, not what it needed.

@@ -26,6 +26,7 @@ mod args;
 mod branch;
 mod call;
 pub mod case;
+mod chunks;
 mod explore;
 mod flow;
 mod frame;
@@ -43,6 +44,7 @@ mod value;
 pub mod why;
 
 use alloc::boxed::Box;
+use alloc::collections::TryReserveError;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -185,6 +187,12 @@ impl Fail {
 
     fn whole(rule: Rule, reason: String) -> Self {
         Self { rule, reason, at: Where::Whole }
+    }
+}
+
+impl From<TryReserveError> for Fail {
+    fn from(_: TryReserveError) -> Self {
+        Self::whole(Rule::Complexity, String::from("no memory is left to remember what is known"))
     }
 }
 
